@@ -1,0 +1,81 @@
+//! The components that use-cases work with, wired once by the binary.
+
+use std::sync::Arc;
+
+use lemnis_core::{Action, Clock, Event, EventLog, Principal};
+use lemnis_flow::Queue;
+use lemnis_quality::Verdicts;
+use lemnis_serving::{Endpoints, PredictionLog, Rollouts};
+use lemnis_tracking::{Experiments, GateReports, LoggedModels, Registry, Runs};
+use object_store::ObjectStore;
+
+use crate::project::Project;
+use crate::{Context, Error};
+
+/// Every port of the project's state, each behind its trait.
+#[derive(Clone)]
+pub struct Ports {
+    /// Experiments of the tracking server.
+    pub experiments: Arc<dyn Experiments>,
+    /// Runs with their params, metrics and tags.
+    pub runs: Arc<dyn Runs>,
+    /// Models that runs logged.
+    pub logged_models: Arc<dyn LoggedModels>,
+    /// Registered models, versions and aliases.
+    pub registry: Arc<dyn Registry>,
+    /// Why a version was or was not let through.
+    pub gate_reports: Arc<dyn GateReports>,
+    /// Drift, performance and validation verdicts.
+    pub verdicts: Arc<dyn Verdicts>,
+    /// What happened, by whom.
+    pub events: Arc<dyn EventLog>,
+    /// Flow runs that wait or work.
+    pub queue: Arc<dyn Queue>,
+    /// Endpoints, rollouts and ground truth.
+    pub rollouts: Arc<dyn Rollouts>,
+    /// The bytes of artifacts.
+    pub artifacts: Arc<dyn ObjectStore>,
+}
+
+/// One project's components.
+pub struct App {
+    /// Where the project lies.
+    pub project: Project,
+    /// The state, by port.
+    pub ports: Ports,
+    /// The endpoints that answer in this process.
+    pub endpoints: Arc<Endpoints>,
+    /// Where their predictions are written.
+    pub predictions: Arc<PredictionLog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
+}
+
+impl App {
+    /// Records that `kind` happened to `subject`, with its evidence. `id` makes a repeated record harmless.
+    pub async fn record(
+        &self,
+        id: String,
+        who: &Principal,
+        kind: &str,
+        subject: String,
+        data: serde_json::Value,
+    ) -> Result<(), Error> {
+        let event =
+            Event { id, at_ms: self.clock.now_ms(), actor: who.name.clone(), kind: kind.to_owned(), subject, data };
+        self.events.append(&event).await.context(format!("recording {}", event.kind))
+    }
+}
+
+/// Fails unless `who` may do `action`.
+pub fn authorise(who: &Principal, action: Action) -> Result<(), Error> {
+    if who.may(action) { Ok(()) } else { Err(Error::Denied { name: who.name.clone(), action }) }
+}

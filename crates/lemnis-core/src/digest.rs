@@ -1,0 +1,66 @@
+//! Content addresses: the lower-case hex of a hash, with its algorithm.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A content address such as `sha256:9f86…` or `md5:b194….dir`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The SHA-256 of `bytes`.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        let hash = Sha256::digest(bytes);
+        let mut text = String::with_capacity(7 + 64);
+        text.push_str("sha256:");
+        for byte in hash {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        Self(text)
+    }
+
+    /// An MD5 that DVC's files carry, with its `.dir` suffix where it names a directory.
+    pub fn md5(hex: &str) -> Self {
+        Self(format!("md5:{hex}"))
+    }
+
+    /// The hex part, without the algorithm.
+    pub fn hex(&self) -> &str {
+        self.0.split_once(':').map_or(self.0.as_str(), |(_, hex)| hex)
+    }
+
+    /// The first twelve characters of the hex part: enough to tell objects apart on a page.
+    pub fn short(&self) -> &str {
+        let hex = self.hex();
+        hex.get(..12).unwrap_or(hex)
+    }
+
+    /// The whole address, algorithm included.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha256_is_prefixed_lower_case_hex() {
+        let digest = Digest::sha256(b"abc");
+        assert_eq!(
+            digest.as_str(),
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(digest.short(), "ba7816bf8f01");
+    }
+}

@@ -1,0 +1,2 @@
+//! The `lemnis` binary.
+fn main() {}
