@@ -1,1 +1,45 @@
-//! lemnis-data
+//! Data versioning in DVC's formats: `.dvc` files, `dvc.yaml`, `dvc.lock`, the cache and the run-cache.
+//!
+//! Files are byte-equal to those that DVC writes, and either tool finds the other's repository clean.
+//! Everything is checked before anything runs, what is written replaces its predecessor in one step, and
+//! `.dvc` files and `dvc.lock` are written only after what they refer to is safe in the cache: a process
+//! that is killed at any point leaves a state that the next command repairs. Nothing here talks to a
+//! network; Git is asked through its binary, and only when an output is new to it.
+
+mod add;
+mod cache;
+mod checkout;
+mod config;
+mod dvcfile;
+mod dvcyaml;
+mod error;
+mod fsx;
+mod git;
+mod hash;
+mod ignore;
+mod index;
+mod lockfile;
+mod output;
+mod params;
+mod pipeline;
+mod pyjson;
+mod repo;
+mod reproduce;
+mod run;
+mod runcache;
+mod stage;
+mod state;
+mod status;
+mod template;
+mod workspace;
+mod yaml;
+
+pub use add::{AddOptions, Added, add};
+pub use checkout::{CheckedOut, CheckoutOptions, checkout};
+pub use error::{Error, Result};
+pub use pipeline::{
+    LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
+};
+pub use repo::{InitOptions, Repo};
+pub use reproduce::{Observer, Outcome, Reproduce, StageOutcome, reproduce};
+pub use status::{DepChange, StageChange, Status, status};

@@ -1,0 +1,224 @@
+//! Everything that can go wrong while data is versioned, with a remedy where there is one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lemnis_core::{Classify, ErrorKind};
+
+/// What every function of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure of the data domain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No `.dvc` directory here or above.
+    #[error("{} is not inside a data repository", dir.display())]
+    NotARepo {
+        /// Where the search began.
+        dir: PathBuf,
+    },
+    /// `init` in a directory that already has `.dvc`.
+    #[error("{} already holds a data repository", dir.display())]
+    RepoExists {
+        /// The repository's root.
+        dir: PathBuf,
+    },
+    /// `init` outside Git without `no_scm`.
+    #[error("{} is not the root of a git repository", dir.display())]
+    NoGit {
+        /// Where `init` was asked for.
+        dir: PathBuf,
+    },
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// The verb that failed, such as `read`.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A YAML, JSON or configuration file is malformed or holds something that is not allowed.
+    #[error("{file}:{line}: {message}")]
+    Malformed {
+        /// The file, relative to the repository where it lies inside.
+        file: String,
+        /// The line, counted from one.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A file is well formed and asks for something that this version does not do.
+    #[error("{file}:{line}: stage '{stage}' uses '{key}', which is not supported")]
+    Unsupported {
+        /// The file.
+        file: String,
+        /// The line of the key.
+        line: usize,
+        /// The stage that holds it.
+        stage: String,
+        /// The key.
+        key: String,
+    },
+    /// An argument cannot be used.
+    #[error("{what}")]
+    Invalid {
+        /// What is wrong with it.
+        what: String,
+        /// How to mend it, where known.
+        hint: Option<String>,
+    },
+    /// A target names nothing that is tracked.
+    #[error("'{target}' is neither a stage, a tracked path nor a .dvc file")]
+    NoSuchTarget {
+        /// What was asked for.
+        target: String,
+    },
+    /// A file that a stage needs or must have made is not there.
+    #[error("{what} '{path}' does not exist")]
+    Missing {
+        /// `dependency`, `output` or `parameters file`.
+        what: &'static str,
+        /// The path, relative to the repository.
+        path: String,
+    },
+    /// The graph of stages is broken.
+    #[error("{what}")]
+    Graph {
+        /// Which rule is broken by which stages.
+        what: String,
+    },
+    /// An output is in Git's index.
+    #[error("'{path}' is already tracked by git")]
+    TrackedByGit {
+        /// The output, relative to the repository.
+        path: String,
+    },
+    /// Objects of an output are not in the cache.
+    #[error("the cache lacks {missing} object(s) of '{path}'")]
+    NotInCache {
+        /// The output, relative to the repository.
+        path: String,
+        /// How many objects.
+        missing: usize,
+    },
+    /// The workspace holds data that no cache object has; it is not overwritten without `force`.
+    #[error("'{path}' has changes that are in no cache")]
+    Unsaved {
+        /// The output, relative to the repository.
+        path: String,
+    },
+    /// Another process holds the repository.
+    #[error("the data repository is locked by another process ({holder})")]
+    Locked {
+        /// Its process id, or `unknown`.
+        holder: String,
+    },
+    /// A stage's command failed.
+    #[error("stage '{stage}' failed: its command ended with {ending}")]
+    StageFailed {
+        /// The stage.
+        stage: String,
+        /// The command line that failed.
+        command: String,
+        /// `exit code 3` or `signal 9`.
+        ending: String,
+    },
+    /// A stage was stopped on request.
+    #[error("stage '{stage}' was interrupted")]
+    Interrupted {
+        /// The stage.
+        stage: String,
+    },
+    /// The observer of a reproduction refused to go on.
+    #[error("stage '{stage}' could not be started")]
+    Observer {
+        /// The stage.
+        stage: String,
+        /// What the observer said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Git could not be asked.
+    #[error("git {command} failed: {message}")]
+    Git {
+        /// The sub-command.
+        command: String,
+        /// What it printed.
+        message: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn invalid(what: impl Into<String>) -> Self {
+        Self::Invalid { what: what.into(), hint: None }
+    }
+
+    pub(crate) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Invalid { what: what.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotARepo { .. }
+            | Self::NoSuchTarget { .. }
+            | Self::Missing { .. }
+            | Self::NotInCache { .. } => ErrorKind::NotFound,
+            Self::RepoExists { .. } => ErrorKind::AlreadyExists,
+            Self::NoGit { .. }
+            | Self::Malformed { .. }
+            | Self::Unsupported { .. }
+            | Self::Invalid { .. }
+            | Self::Graph { .. } => ErrorKind::Invalid,
+            Self::TrackedByGit { .. } | Self::Unsaved { .. } | Self::Locked { .. } => ErrorKind::Conflict,
+            Self::StageFailed { .. }
+            | Self::Interrupted { .. }
+            | Self::Observer { .. }
+            | Self::Git { .. } => ErrorKind::Internal,
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Exhausted,
+                _ => ErrorKind::Internal,
+            },
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotARepo { .. } => Some("run the command inside a project, or create one first".into()),
+            Self::NoGit { .. } => Some("run `git init` there first, or initialise without Git".into()),
+            Self::Invalid { hint, .. } => hint.clone(),
+            Self::Unsupported { key, .. } if key == "foreach" || key == "matrix" => {
+                Some("write the stages out, one for each item".into())
+            }
+            Self::NoSuchTarget { .. } => Some("list the stages with `lemnis status`".into()),
+            Self::TrackedByGit { path } => Some(format!(
+                "stop tracking it: git rm -r --cached '{path}' && git commit -m 'stop tracking {path}'"
+            )),
+            Self::NotInCache { .. } => Some("pull the data, or reproduce the stage that makes it".into()),
+            Self::Unsaved { path } => {
+                Some(format!("keep them with `lemnis add {path}`, or check out with force"))
+            }
+            Self::Locked { .. } => Some("wait for the other command to end".into()),
+            Self::StageFailed { command, .. } => Some(format!("run it by hand to see why: {command}")),
+            Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some(format!("check who owns {} and its mode", path.display()))
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free some disk space and run the command again".into())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! File operations that survive a crash: whole-file replacement through a temporary name, and links.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The largest text file (`.dvc`, `dvc.yaml`, `.gitignore`, params) that is read.
+const MAX_TEXT_BYTES: u64 = 256 << 20;
+
+/// How files in the making are called; the next operation removes those of a killed one.
+pub(crate) const TEMP_PREFIX: &str = ".lemnis-";
+pub(crate) const TEMP_SUFFIX: &str = ".tmp";
+
+/// What identifies a file's content without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) inode: u64,
+    pub(crate) mtime_ns: i128,
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
+}
+
+impl Stat {
+    pub(crate) fn of(meta: &Metadata) -> Self {
+        Self {
+            inode: meta.ino(),
+            mtime_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+            size: meta.len(),
+            mode: meta.mode() & 0o7777,
+        }
+    }
+
+    pub(crate) fn same_content(&self, other: &Self) -> bool {
+        (self.inode, self.mtime_ns, self.size) == (other.inode, other.mtime_ns, other.size)
+    }
+
+    pub(crate) fn is_exec(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+}
+
+/// The text of a file; `None` when it is not there.
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let meta = file.metadata().map_err(Error::io("read", path))?;
+    if !meta.is_file() {
+        return Err(Error::invalid(format!("{} is not a file", path.display())));
+    }
+    if meta.len() > MAX_TEXT_BYTES {
+        return Err(Error::invalid(format!(
+            "{} is larger than {} MiB",
+            path.display(),
+            MAX_TEXT_BYTES >> 20
+        )));
+    }
+    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::Malformed { file: path.display().to_string(), line, message: "not valid UTF-8".into() }
+    })
+}
+
+/// Replaces `path` by `text` in one step and keeps the mode of a file that was there.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mode = fs::metadata(path).map(|meta| meta.permissions().mode() & 0o7777).ok();
+    let mut temp = tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .suffix(TEMP_SUFFIX)
+        .permissions(fs::Permissions::from_mode(mode.unwrap_or(0o666)))
+        .tempfile_in(dir)
+        .map_err(Error::io("write", path))?;
+    temp.write_all(text.as_bytes()).map_err(Error::io("write", path))?;
+    temp.as_file().sync_all().map_err(Error::io("write", path))?;
+    temp.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    sync_dir(dir);
+    Ok(())
+}
+
+/// Makes renames in `dir` durable; file systems that cannot are left alone.
+pub(crate) fn sync_dir(dir: &Path) {
+    if let Ok(dir) = File::open(dir) {
+        let _ = dir.sync_all();
+    }
+}
+
+pub(crate) fn create_dirs(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(Error::io("create", path))
+}
+
+/// Removes a file, symlink or whole directory; nothing there is fine.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    let result = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The stat of what `path` leads to; `None` when there is nothing (or a dangling link).
+pub(crate) fn metadata(path: &Path) -> Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(Error::io("look at", path)(error)),
+    }
+}
+
+/// A new file with the mode that the umask leaves of 0666.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o666).open(path)
+}
+
+/// Copies content only: not the mode, not the times.
+pub(crate) fn copy_content(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut target = create_new(to)?;
+    io::copy(&mut source, &mut target)?;
+    Ok(())
+}
+
+/// Shares the blocks of `from` with a new file, where the file system can.
+pub(crate) fn reflink(from: &Path, to: &Path) -> io::Result<()> {
+    let source = File::open(from)?;
+    let target = create_new(to)?;
+    rustix::fs::ioctl_ficlone(&target, &source).map_err(|error| {
+        let _ = fs::remove_file(to);
+        io::Error::from(error)
+    })
+}
+
+pub(crate) fn chmod(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(Error::io("change the mode of", path))
+}
+
+/// Moves a temporary file to its place; across file systems it is copied beside it first.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let beside = to.with_file_name(format!(".lemnis-{}.tmp", std::process::id()));
+            fs::copy(from, &beside).map_err(Error::io("write", to))?;
+            let _ = fs::remove_file(from);
+            fs::rename(&beside, to).map_err(Error::io("write", to))
+        }
+        result => result.map_err(Error::io("write", to)),
+    }
+}
+
+/// `base/path` without `.` and `..`, by text alone: symlinks are not followed.
+pub(crate) fn normalize(base: &Path, path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if out.parent().is_some() {
+                    out.pop();
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// `path` as seen from `base`, both absolute and normal, with `/` between parts.
+pub(crate) fn relative(path: &Path, base: &Path) -> String {
+    let mut ours = path.components().peekable();
+    let mut theirs = base.components().peekable();
+    while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
+        if a != b {
+            break;
+        }
+        ours.next();
+        theirs.next();
+    }
+    let mut parts: Vec<String> = theirs.map(|_| "..".to_owned()).collect();
+    parts.extend(ours.map(|part| part.as_os_str().to_string_lossy().into_owned()));
+    if parts.is_empty() { ".".into() } else { parts.join("/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_normalised_by_text() {
+        assert_eq!(normalize(Path::new("/a/b"), Path::new("../c/./d")), Path::new("/a/c/d"));
+        assert_eq!(normalize(Path::new("/a"), Path::new("../../../x")), Path::new("/x"));
+        assert_eq!(relative(Path::new("/a/c/d"), Path::new("/a/b")), "../c/d");
+        assert_eq!(relative(Path::new("/a"), Path::new("/a")), ".");
+    }
+
+    #[test]
+    fn a_rewrite_keeps_the_mode() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let path = dir.path().join("f");
+        write_text(&path, "a").expect("writes");
+        chmod(&path, 0o640).expect("chmod");
+        write_text(&path, "b").expect("writes");
+        assert_eq!(fs::metadata(&path).expect("stat").permissions().mode() & 0o7777, 0o640);
+        assert_eq!(read_text(&path).expect("reads").as_deref(), Some("b"));
+    }
+}

@@ -1,0 +1,145 @@
+//! Git's side of tracking data: outputs are ignored by Git and must not be in its index.
+//!
+//! The git binary is asked only when an output is new to Git; patterns are matched in process otherwise.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Result};
+use crate::fsx;
+use crate::ignore::Ignore;
+
+/// The `.gitignore` lines that an operation added, to be taken back when it fails.
+#[derive(Default)]
+pub(crate) struct Added(Vec<PathBuf>);
+
+/// The work tree that holds `dir`, by looking for `.git` upwards.
+pub(crate) fn root_of(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find(|at| at.join(".git").exists()).map(Path::to_path_buf)
+}
+
+/// The ignore rules that hold everywhere in the work tree: `.git/info/exclude`.
+pub(crate) fn excludes(git_root: &Path) -> Result<Ignore> {
+    let path = git_root.join(".git/info/exclude");
+    let text = if git_root.join(".git").is_dir() { fsx::read_text(&path)? } else { None };
+    Ok(Ignore::default().with(git_root, &text.unwrap_or_default()))
+}
+
+/// Makes Git ignore `path`: adds `/name` to the `.gitignore` beside it unless it is ignored already.
+pub(crate) fn ignore(git_root: &Path, path: &Path, added: &mut Added) -> Result<()> {
+    if Ignore::covers(excludes(git_root)?, git_root, path, ".gitignore", path.is_dir())? {
+        return Ok(());
+    }
+    if run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some() {
+        return Ok(());
+    }
+    let Some((dir, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
+    let file = dir.join(".gitignore");
+    let mut text = fsx::read_text(&file)?.unwrap_or_default();
+    let line = escape(&format!("/{}", name.to_string_lossy()));
+    if text.lines().any(|present| present == line) {
+        return Ok(());
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&line);
+    text.push('\n');
+    fsx::write_text(&file, &text)?;
+    added.0.push(path.to_path_buf());
+    Ok(())
+}
+
+/// Takes back what [`ignore`] added.
+pub(crate) fn roll_back(added: Added) {
+    for path in added.0 {
+        let _ = unignore(&path);
+    }
+}
+
+fn unignore(path: &Path) -> Result<()> {
+    let Some((dir, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
+    let file = dir.join(".gitignore");
+    let Some(text) = fsx::read_text(&file)? else { return Ok(()) };
+    let line = escape(&format!("/{}", name.to_string_lossy()));
+    let kept: String = text.split_inclusive('\n').filter(|present| present.trim() != line.trim()).collect();
+    if kept.is_empty() { fsx::remove(&file) } else { fsx::write_text(&file, &kept) }
+}
+
+fn escape(entry: &str) -> String {
+    let mut out = String::with_capacity(entry.len());
+    for ch in entry.chars() {
+        if matches!(ch, '[' | ']' | '!' | '*' | '#' | '?' | '\\') {
+            out.push('\\');
+        }
+        out.push(ch);
+    }
+    out
+}
+
+/// Whether Git's index holds `path` or something below it.
+pub(crate) fn is_tracked(git_root: &Path, path: &Path) -> Result<bool> {
+    if !git_root.join(".git/index").exists() && git_root.join(".git").is_dir() {
+        return Ok(false);
+    }
+    let listed = run(git_root, &["--literal-pathspecs", "ls-files", "--", &path.to_string_lossy()])?;
+    Ok(listed.is_some_and(|text| !text.is_empty()))
+}
+
+/// `git add` of `paths`.
+pub(crate) fn add(git_root: &Path, paths: &[PathBuf]) -> Result<()> {
+    let paths: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let mut args = vec!["add", "--"];
+    args.extend(paths.iter().map(String::as_str));
+    match run(git_root, &args)? {
+        Some(_) => Ok(()),
+        None => Err(Error::Git { command: "add".into(), message: "it refused the files".into() }),
+    }
+}
+
+/// What git prints; `None` when it answers with exit code 1.
+fn run(git_root: &Path, args: &[&str]) -> Result<Option<String>> {
+    let command = args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default();
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(git_root)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Error::Git { command: command.into(), message: error.to_string() })?;
+    match output.status.code() {
+        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
+        Some(1) => Ok(None),
+        _ => {
+            let message = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+            Err(Error::Git { command: command.into(), message })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gitignore_lines_are_escaped_as_dvc_does() {
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../tests/vectors/gitignore_escape.json")).expect("vectors");
+        for case in cases {
+            assert_eq!(escape(case["entry"].as_str().expect("entry")), case["line"].as_str().expect("line"));
+        }
+    }
+
+    #[test]
+    fn a_failed_operation_leaves_no_line_behind() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        fsx::write_text(&dir.path().join(".gitignore"), "/x").expect("writes");
+        let mut added = Added::default();
+        Command::new("git").args(["init", "-q"]).current_dir(dir.path()).status().expect("git");
+        ignore(dir.path(), &dir.path().join("data"), &mut added).expect("adds");
+        let text = || fsx::read_text(&dir.path().join(".gitignore")).expect("reads").expect("there");
+        assert_eq!(text(), "/x\n/data\n");
+        roll_back(added);
+        assert_eq!(text(), "/x\n");
+    }
+}

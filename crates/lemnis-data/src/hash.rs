@@ -1,0 +1,218 @@
+//! DVC's hashes: plain MD5, the text-normalising MD5 of DVC 2.x, and the directory object.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use md5::{Digest, Md5};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+const CHUNK: usize = 1 << 20;
+
+/// Which hash an entry carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HashName {
+    /// `hash: md5`.
+    Md5,
+    /// An entry without `hash:`, written by DVC 2.x.
+    Dos2Unix,
+}
+
+/// What a `.dvc` file or `dvc.lock` says about a file or directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) name: HashName,
+    /// Lower-case hex; ends in `.dir` for a directory.
+    pub(crate) md5: String,
+    pub(crate) size: Option<u64>,
+    pub(crate) nfiles: Option<u64>,
+    pub(crate) isexec: bool,
+}
+
+impl Recorded {
+    pub(crate) fn is_dir(&self) -> bool {
+        self.md5.ends_with(".dir")
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = Vec::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
+pub(crate) fn md5_bytes(bytes: &[u8]) -> String {
+    hex(&Md5::digest(bytes))
+}
+
+pub(crate) fn sha256_bytes(bytes: &[u8]) -> String {
+    hex(&<sha2::Sha256 as sha2::Digest>::digest(bytes))
+}
+
+/// The hash of a file's content.
+pub(crate) fn md5_file(path: &Path, name: HashName) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    md5_reader(&mut file, name).map_err(Error::io("read", path))
+}
+
+fn md5_reader(file: &mut impl Read, name: HashName) -> std::io::Result<String> {
+    let mut hasher = Md5::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let length = fill(file, &mut buffer)?;
+        if length == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        let chunk = &buffer[..length];
+        if name == HashName::Dos2Unix && is_text(&chunk[..length.min(512)]) {
+            hasher.update(dos2unix(chunk));
+        } else {
+            hasher.update(chunk);
+        }
+    }
+}
+
+fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+fn is_text(block: &[u8]) -> bool {
+    if block.contains(&0) {
+        return false;
+    }
+    let other =
+        block.iter().filter(|b| !matches!(b, 0x20..=0x7e | b'\n' | b'\r' | b'\t' | 0x0c | 0x08)).count();
+    block.is_empty() || other as f64 / block.len() as f64 <= 0.3
+}
+
+fn dos2unix(chunk: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(chunk.len());
+    for (index, byte) in chunk.iter().enumerate() {
+        if *byte != b'\r' || chunk.get(index + 1) != Some(&b'\n') {
+            out.push(*byte);
+        }
+    }
+    out
+}
+
+/// One file of a directory object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TreeFile {
+    /// Relative to the directory, with `/`.
+    pub(crate) relpath: String,
+    pub(crate) md5: String,
+}
+
+#[derive(Serialize)]
+struct TreeLine<'a> {
+    md5: &'a str,
+    relpath: &'a str,
+}
+
+/// The bytes of the directory object; sorts `files` by relpath in code-point order, as the format demands.
+pub(crate) fn tree_bytes(files: &mut [TreeFile]) -> Vec<u8> {
+    files.sort_by(|a, b| a.relpath.cmp(&b.relpath));
+    let mut out = Vec::with_capacity(files.len() * 80 + 2);
+    out.push(b'[');
+    for (index, file) in files.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        let line = TreeLine { md5: &file.md5, relpath: &file.relpath };
+        out.extend_from_slice(b"{\"md5\": ");
+        out.extend_from_slice(crate::pyjson::string(line.md5).as_bytes());
+        out.extend_from_slice(b", \"relpath\": ");
+        out.extend_from_slice(crate::pyjson::string(line.relpath).as_bytes());
+        out.push(b'}');
+    }
+    out.push(b']');
+    out
+}
+
+/// The name of the directory object with these bytes.
+pub(crate) fn tree_md5(bytes: &[u8]) -> String {
+    format!("{}.dir", md5_bytes(bytes))
+}
+
+/// Reads a directory object. Names that would leave the directory make it invalid.
+pub(crate) fn parse_tree(bytes: &[u8]) -> Option<Vec<TreeFile>> {
+    let lines: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(bytes).ok()?;
+    let mut files = Vec::with_capacity(lines.len());
+    for line in lines {
+        let relpath = line.get("relpath")?.as_str()?.to_owned();
+        let md5 = line.get("md5")?.as_str()?.to_owned();
+        let safe = relpath.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if !safe || !is_oid(&md5) {
+            return None;
+        }
+        files.push(TreeFile { relpath, md5 });
+    }
+    Some(files)
+}
+
+/// Whether `text` is an MD5 in hex, with or without `.dir`: only such names become cache paths.
+pub(crate) fn is_oid(text: &str) -> bool {
+    let hex = text.strip_suffix(".dir").unwrap_or(text);
+    hex.len() == 32 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unhex(text: &str) -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
+    }
+
+    #[test]
+    fn directory_objects_equal_dvcs() {
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../tests/vectors/dir.json")).expect("vectors");
+        for case in cases {
+            let files = case["files"].as_object().expect("files");
+            let mut files: Vec<TreeFile> = files
+                .iter()
+                .map(|(relpath, content)| TreeFile {
+                    relpath: relpath.clone(),
+                    md5: md5_bytes(&unhex(content.as_str().expect("hex"))),
+                })
+                .collect();
+            let bytes = tree_bytes(&mut files);
+            assert_eq!(String::from_utf8_lossy(&bytes), case["bytes"].as_str().expect("bytes"));
+            assert_eq!(tree_md5(&bytes), case["oid"].as_str().expect("oid"));
+            assert_eq!(parse_tree(&bytes), Some(files));
+        }
+    }
+
+    #[test]
+    fn text_of_dvc_2_is_hashed_with_unix_line_ends() {
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../tests/vectors/md5_dos2unix.json")).expect("vectors");
+        for case in cases {
+            let Some(bytes) = case["hex"].as_str().map(unhex) else { continue };
+            for (name, key) in [(HashName::Md5, "md5"), (HashName::Dos2Unix, "md5_dos2unix")] {
+                let hash = md5_reader(&mut bytes.as_slice(), name).expect("reads");
+                assert_eq!(hash, case[key].as_str().expect("hash"), "{}", case["desc"]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_object_cannot_name_paths_outside() {
+        let evil = br#"[{"md5": "d41d8cd98f00b204e9800998ecf8427e", "relpath": "../x"}]"#;
+        assert_eq!(parse_tree(evil), None);
+    }
+}

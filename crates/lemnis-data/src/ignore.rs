@@ -1,0 +1,191 @@
+//! `.dvcignore` and `.gitignore`: gitignore patterns, nested files, the last match wins.
+//!
+//! Matching in process keeps a command that has nothing to do free of sub-processes.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::fsx;
+
+struct Rule {
+    pattern: Vec<char>,
+    negated: bool,
+    directories_only: bool,
+    anchored: bool,
+}
+
+struct Rules {
+    /// The directory that holds the file.
+    base: PathBuf,
+    rules: Vec<Rule>,
+}
+
+/// The patterns in force in one directory: those of the root down to it.
+#[derive(Clone, Default)]
+pub(crate) struct Ignore {
+    levels: Vec<std::rc::Rc<Rules>>,
+}
+
+impl Ignore {
+    /// Patterns given as text, as if in a file in `base`.
+    pub(crate) fn with(mut self, base: &Path, text: &str) -> Self {
+        let rules: Vec<Rule> = text.lines().filter_map(parse_rule).collect();
+        if !rules.is_empty() {
+            self.levels.push(std::rc::Rc::new(Rules { base: base.to_path_buf(), rules }));
+        }
+        self
+    }
+
+    /// These patterns and those of the file `name` in `dir`.
+    pub(crate) fn enter(&self, dir: &Path, name: &str) -> Result<Self> {
+        match fsx::read_text(&dir.join(name))? {
+            Some(text) => Ok(self.clone().with(dir, &text)),
+            None => Ok(self.clone()),
+        }
+    }
+
+    /// Whether `path`, whose parents are not ignored, is.
+    pub(crate) fn matches(&self, path: &Path, is_dir: bool) -> bool {
+        for level in self.levels.iter().rev() {
+            let Ok(relative) = path.strip_prefix(&level.base) else { continue };
+            let text: Vec<char> = relative.to_string_lossy().chars().collect();
+            let name_at = text.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
+            for rule in level.rules.iter().rev() {
+                if rule.directories_only && !is_dir {
+                    continue;
+                }
+                let subject = if rule.anchored { &text[..] } else { &text[name_at..] };
+                if wild(&rule.pattern, subject) {
+                    return !rule.negated;
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether `path` or one of its parents below `root` is ignored by `base` and the files `name` on the way.
+    pub(crate) fn covers(base: Self, root: &Path, path: &Path, name: &str, is_dir: bool) -> Result<bool> {
+        let Ok(relative) = path.strip_prefix(root) else { return Ok(false) };
+        let mut ignore = base.enter(root, name)?;
+        let mut at = root.to_path_buf();
+        let count = relative.components().count();
+        for (index, part) in relative.components().enumerate() {
+            at.push(part);
+            let last = index + 1 == count;
+            if ignore.matches(&at, !last || is_dir) {
+                return Ok(true);
+            }
+            if !last {
+                ignore = ignore.enter(&at, name)?;
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn parse_rule(line: &str) -> Option<Rule> {
+    let mut line = line.trim_end_matches('\r');
+    while line.ends_with(' ') && !line.ends_with("\\ ") {
+        line = &line[..line.len() - 1];
+    }
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let (negated, line) = match line.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    let (directories_only, line) = match line.strip_suffix('/') {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    let anchored = line.contains('/');
+    let line = line.strip_prefix('/').unwrap_or(line);
+    (!line.is_empty()).then(|| Rule { pattern: line.chars().collect(), negated, directories_only, anchored })
+}
+
+/// Git's wildmatch with path separators: `*` and `?` stop at `/`, `**` does not.
+fn wild(pattern: &[char], text: &[char]) -> bool {
+    let Some(first) = pattern.first() else { return text.is_empty() };
+    match first {
+        '*' if pattern.get(1) == Some(&'*') => {
+            let rest = &pattern[2..];
+            if rest.first() == Some(&'/') && wild(&rest[1..], text) {
+                return true;
+            }
+            if rest.is_empty() {
+                return !text.is_empty();
+            }
+            (0..=text.len()).any(|at| wild(rest, &text[at..]))
+        }
+        '*' => {
+            let rest = &pattern[1..];
+            let stop = text.iter().position(|c| *c == '/').unwrap_or(text.len());
+            (0..=stop).any(|at| wild(rest, &text[at..]))
+        }
+        '?' => text.first().is_some_and(|c| *c != '/') && wild(&pattern[1..], &text[1..]),
+        '[' => match (class(pattern), text.first()) {
+            (Some((matcher, length)), Some(c)) if *c != '/' => {
+                matcher(*c) && wild(&pattern[length..], &text[1..])
+            }
+            (None, Some('[')) => wild(&pattern[1..], &text[1..]),
+            _ => false,
+        },
+        '\\' if pattern.len() > 1 => text.first() == Some(&pattern[1]) && wild(&pattern[2..], &text[1..]),
+        literal => text.first() == Some(literal) && wild(&pattern[1..], &text[1..]),
+    }
+}
+
+fn class(pattern: &[char]) -> Option<(impl Fn(char) -> bool + use<>, usize)> {
+    let mut at = 1;
+    let negated = matches!(pattern.get(at), Some('!' | '^'));
+    at += usize::from(negated);
+    let mut ranges = Vec::new();
+    let start = at;
+    loop {
+        match pattern.get(at)? {
+            ']' if at > start => break,
+            '\\' => {
+                let c = *pattern.get(at + 1)?;
+                ranges.push((c, c));
+                at += 2;
+            }
+            &low => match (pattern.get(at + 1), pattern.get(at + 2)) {
+                (Some('-'), Some(&high)) if high != ']' => {
+                    ranges.push((low, high));
+                    at += 3;
+                }
+                _ => {
+                    ranges.push((low, low));
+                    at += 1;
+                }
+            },
+        }
+    }
+    Some((move |c| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != negated, at + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ignored(rules: &str, path: &str, is_dir: bool) -> bool {
+        Ignore::default().with(Path::new("/r"), rules).matches(&Path::new("/r").join(path), is_dir)
+    }
+
+    #[test]
+    fn patterns_match_as_in_git() {
+        assert!(ignored("*.pyc", "a/b/c.pyc", false));
+        assert!(ignored("/data", "data", true));
+        assert!(!ignored("/data", "sub/data", true));
+        assert!(!ignored("build/", "build", false));
+        assert!(ignored("build/", "x/build", true));
+        assert!(ignored("a/**/z", "a/z", false));
+        assert!(ignored("a/**/z", "a/b/c/z", false));
+        assert!(ignored("**/logs", "x/y/logs", true));
+        assert!(!ignored("*.csv\n!keep.csv", "keep.csv", false));
+        assert!(ignored("/\\[x\\]", "[x]", false));
+        assert!(ignored("[!a]b", "cb", false));
+        assert!(!ignored("# comment", "# comment", false));
+    }
+}

@@ -1,0 +1,266 @@
+//! All stages of a repository and the graph between them, checked before anything runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::fsx::{TEMP_PREFIX, TEMP_SUFFIX};
+use crate::ignore::Ignore;
+use crate::repo::Repo;
+use crate::stage::Stage;
+use crate::workspace::Workspace;
+use crate::{dvcfile, dvcyaml, fsx, git, lockfile};
+
+const ALWAYS: &str = ".git\n.hg/\n.dvc/\n";
+
+/// The stages in the order in which their files are found.
+pub(crate) struct Index {
+    pub(crate) stages: Vec<Stage>,
+    /// For each stage the stages whose outputs it reads.
+    upstream: Vec<Vec<usize>>,
+    tidy: bool,
+}
+
+impl Index {
+    /// Reads every `.dvc` file and `dvc.yaml` that neither Git nor `.dvcignore` ignores.
+    pub(crate) fn load(repo: &Repo) -> Result<Self> {
+        Self::read(repo, false)
+    }
+
+    /// The same under the repository's lock: files that a killed process left half-written are removed.
+    pub(crate) fn load_locked(workspace: &Workspace<'_>) -> Result<Self> {
+        Self::read(workspace.repo, true)
+    }
+
+    fn read(repo: &Repo, tidy: bool) -> Result<Self> {
+        let mut index = Self { stages: Vec::new(), upstream: Vec::new(), tidy };
+        let root = repo.root();
+        let dvcignore = Ignore::default().with(root, ALWAYS);
+        let gitignore = match repo.git_root() {
+            Some(git_root) => {
+                let mut ignore = git::excludes(git_root)?;
+                for dir in root.ancestors().collect::<Vec<_>>().into_iter().rev() {
+                    if dir.starts_with(git_root) && dir != root {
+                        ignore = ignore.enter(dir, ".gitignore")?;
+                    }
+                }
+                Some(ignore)
+            }
+            None => None,
+        };
+        index.collect(repo, root, &dvcignore, gitignore.as_ref())?;
+        Ok(index)
+    }
+
+    fn collect(
+        &mut self,
+        repo: &Repo,
+        dir: &Path,
+        dvcignore: &Ignore,
+        gitignore: Option<&Ignore>,
+    ) -> Result<()> {
+        let mut files = Vec::new();
+        let mut dirs = Vec::new();
+        let (mut has_dvcignore, mut has_gitignore) = (false, false);
+        for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
+            let entry = entry.map_err(Error::io("list", dir))?;
+            let kind = entry.file_type().map_err(Error::io("look at", &entry.path()))?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if self.tidy && kind.is_file() && name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX) {
+                fsx::remove(&entry.path())?;
+                continue;
+            }
+            has_dvcignore |= name == ".dvcignore";
+            has_gitignore |= name == ".gitignore";
+            if kind.is_dir() {
+                dirs.push(name);
+            } else if name == "dvc.yaml" || (name.ends_with(".dvc") && name.len() > 4) {
+                files.push(name);
+            }
+        }
+        let dvcignore = if has_dvcignore { dvcignore.enter(dir, ".dvcignore")? } else { dvcignore.clone() };
+        let gitignore = match gitignore {
+            Some(ignore) if has_gitignore => Some(ignore.enter(dir, ".gitignore")?),
+            other => other.cloned(),
+        };
+        let ignored = |path: &Path, is_dir: bool| {
+            dvcignore.matches(path, is_dir)
+                || gitignore.as_ref().is_some_and(|rules| rules.matches(path, is_dir))
+        };
+        files.sort();
+        for name in files {
+            let path = dir.join(&name);
+            if ignored(&path, false) || !path.is_file() {
+                continue;
+            }
+            if name == "dvc.yaml" {
+                self.add_pipeline(repo, &path)?;
+            } else {
+                self.stages.push(dvcfile::load(repo, &path)?);
+            }
+        }
+        dirs.sort();
+        for name in dirs {
+            let path = dir.join(&name);
+            let is_out = self.stages.iter().any(|stage| stage.outs.iter().any(|out| out.path == path));
+            if is_out || ignored(&path, true) || path.join(".dvc").is_dir() {
+                continue;
+            }
+            self.collect(repo, &path, &dvcignore, gitignore.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn add_pipeline(&mut self, repo: &Repo, path: &Path) -> Result<()> {
+        let mut stages = dvcyaml::load(repo, path)?;
+        let lock = lockfile::load(repo, &path.with_extension("lock"))?;
+        for stage in &mut stages {
+            let entry = stage.name.as_deref().and_then(|name| lock.get(name));
+            lockfile::fill(stage, entry);
+        }
+        self.stages.extend(stages);
+        Ok(())
+    }
+
+    /// Links stages and refuses graphs that cannot be run: shared or nested outputs, cycles.
+    pub(crate) fn check(&mut self, repo: &Repo) -> Result<()> {
+        let mut outs: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        let broken = |what: String| Err(Error::Graph { what });
+        for (at, stage) in self.stages.iter().enumerate() {
+            for out in &stage.outs {
+                if let Some(other) = outs.insert(out.path.clone(), at) {
+                    let (a, b) = (self.stages[other].address(repo), stage.address(repo));
+                    return broken(format!(
+                        "the output '{}' belongs to both '{a}' and '{b}'",
+                        repo.show(&out.path)
+                    ));
+                }
+            }
+        }
+        for (path, at) in &outs {
+            let parent = path.ancestors().skip(1).find_map(|dir| outs.get(dir).map(|owner| (dir, owner)));
+            if let Some((dir, owner)) = parent {
+                let (a, b) = (self.stages[*at].address(repo), self.stages[*owner].address(repo));
+                let (inner, outer) = (repo.show(path), repo.show(dir));
+                return broken(format!(
+                    "the output '{inner}' of '{a}' lies inside the output '{outer}' of '{b}'"
+                ));
+            }
+        }
+        self.upstream.clear();
+        for (at, stage) in self.stages.iter().enumerate() {
+            if let Some(out) = stage.file.ancestors().find(|dir| outs.contains_key(*dir)) {
+                let (file, out) = (repo.show(&stage.file), repo.show(out));
+                return broken(format!("'{file}' lies inside the output '{out}'"));
+            }
+            let mut up: Vec<usize> = Vec::new();
+            let paths =
+                stage.deps.iter().map(|dep| &dep.path).chain(stage.params.iter().map(|dep| &dep.path));
+            for path in paths.filter(|_| !stage.import) {
+                let above = path.ancestors().filter_map(|dir| outs.get(dir)).copied();
+                let below = outs.range::<Path, _>((Bound::Excluded(path.as_path()), Bound::Unbounded));
+                let below = below.take_while(|(out, _)| out.starts_with(path)).map(|(_, owner)| *owner);
+                for owner in above.chain(below) {
+                    if owner == at {
+                        let (dep, name) = (repo.show(path), stage.address(repo));
+                        return broken(format!("'{name}' depends on its own output at '{dep}'"));
+                    }
+                    if !up.contains(&owner) {
+                        up.push(owner);
+                    }
+                }
+            }
+            self.upstream.push(up);
+        }
+        self.order(&(0..self.stages.len()).collect::<Vec<_>>(), false, repo).map(drop)
+    }
+
+    /// The stages that `targets` need and themselves, dependencies first; frozen stages are cut from what
+    /// they depend on when `cut_frozen`.
+    pub(crate) fn order(&self, targets: &[usize], cut_frozen: bool, repo: &Repo) -> Result<Vec<usize>> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Mark {
+            New,
+            Open,
+            Done,
+        }
+        let mut marks = vec![Mark::New; self.stages.len()];
+        let mut order = Vec::new();
+        for &target in targets {
+            let mut stack = vec![(target, 0)];
+            while let Some((at, next)) = stack.pop() {
+                if next == 0 {
+                    if marks[at] != Mark::New {
+                        continue;
+                    }
+                    marks[at] = Mark::Open;
+                }
+                let cut = cut_frozen && self.stages[at].frozen;
+                match self.upstream[at].get(next).filter(|_| !cut) {
+                    Some(&up) => {
+                        if marks[up] == Mark::Open {
+                            let (a, b) = (self.stages[at].address(repo), self.stages[up].address(repo));
+                            return Err(Error::Graph {
+                                what: format!("'{a}' and '{b}' depend on each other"),
+                            });
+                        }
+                        stack.push((at, next + 1));
+                        stack.push((up, 0));
+                    }
+                    None => {
+                        marks[at] = Mark::Done;
+                        order.push(at);
+                    }
+                }
+            }
+        }
+        Ok(order)
+    }
+
+    pub(crate) fn upstream_of(&self, at: usize) -> &[usize] {
+        self.upstream.get(at).map_or(&[], Vec::as_slice)
+    }
+
+    /// The stages that a target names: a stage, a `dvc.yaml`, a `.dvc` file, an output or a path inside one.
+    pub(crate) fn find(&self, repo: &Repo, target: &str) -> Result<Vec<usize>> {
+        let (file, name) = match target.rsplit_once(':') {
+            Some((file, name)) => (file, Some(name)),
+            None => (target, None),
+        };
+        let path = fsx::normalize(repo.cwd(), Path::new(file));
+        let all = || self.stages.iter().enumerate();
+        let of = |test: &dyn Fn(&Stage) -> bool| -> Vec<usize> {
+            all().filter(|(_, stage)| test(stage)).map(|(at, _)| at).collect()
+        };
+        let found = match name {
+            Some(name) => of(&|stage| stage.name.as_deref() == Some(name) && stage.file == path),
+            None => {
+                let here = repo.cwd().join("dvc.yaml");
+                let mut found = of(&|stage| stage.name.as_deref() == Some(target) && stage.file == here);
+                if found.is_empty() {
+                    found = of(&|stage| stage.file == path);
+                }
+                if found.is_empty() {
+                    found = of(&|stage| stage.outs.iter().any(|out| path.starts_with(&out.path)));
+                }
+                found
+            }
+        };
+        if found.is_empty() { Err(lockfile::no_entry(target)) } else { Ok(found) }
+    }
+
+    /// The stages of several targets, without repetition.
+    pub(crate) fn find_all(&self, repo: &Repo, targets: &[String]) -> Result<Vec<usize>> {
+        let mut found = Vec::new();
+        for target in targets {
+            for at in self.find(repo, target)? {
+                if !found.contains(&at) {
+                    found.push(at);
+                }
+            }
+        }
+        Ok(found)
+    }
+}

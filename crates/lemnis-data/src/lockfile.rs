@@ -1,0 +1,174 @@
+//! `dvc.lock`: what each stage last ran with and made.
+//!
+//! Only the entry of a stage that ran changes; entries of other stages, comments and order stay.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use crate::error::{Error, Result};
+use crate::fsx;
+use crate::hash::{HashName, Recorded};
+use crate::repo::Repo;
+use crate::stage::{self, At, Stage, fields};
+use crate::yaml::{Key, Map, Node, Value, emit, parse, set_stage};
+
+const STAGE: [&str; 4] = ["cmd", "deps", "params", "outs"];
+const DEFAULT_PARAMS: &str = "params.yaml";
+
+/// The entries of one `dvc.lock`, by stage name.
+pub(crate) type LockFile = IndexMap<String, LockEntry>;
+
+/// What a stage last ran with and made.
+#[derive(Clone, Debug)]
+pub(crate) struct LockEntry {
+    pub(crate) cmd: Value,
+    pub(crate) deps: IndexMap<String, Option<Recorded>>,
+    pub(crate) params: IndexMap<String, Map>,
+    pub(crate) outs: IndexMap<String, Option<Recorded>>,
+}
+
+/// Reads the lock file; empty when it is not there.
+pub(crate) fn load(repo: &Repo, path: &Path) -> Result<LockFile> {
+    let file = repo.show(path);
+    let Some(text) = fsx::read_text(path)? else { return Ok(LockFile::new()) };
+    let root = parse(&text, &file)?;
+    if root.is_null() {
+        return Ok(LockFile::new());
+    }
+    fields(&root, &file, "the file", &["schema", "stages", "datasets"])?;
+    if root.get("schema").map(Node::to_value) != Some(Value::from("2.0")) {
+        return Err(At { file: &file, line: 1 }.error("the schema of dvc.lock must be '2.0'"));
+    }
+    let mut out = LockFile::new();
+    let Some(stages) = root.get("stages").filter(|node| !node.is_null()) else { return Ok(out) };
+    let Some(stages) = stages.as_map() else {
+        return Err(At { file: &file, line: stages.line }.error("'stages' must be a mapping"));
+    };
+    for (name, (_, node)) in stages {
+        out.insert(name.text.clone(), entry(node, &file, &name.text)?);
+    }
+    Ok(out)
+}
+
+/// Reads one entry, of `dvc.lock` or of the run-cache.
+pub(crate) fn entry(node: &Node, file: &str, name: &str) -> Result<LockEntry> {
+    let at = At { file, line: node.line };
+    fields(node, file, &format!("stage '{name}'"), &STAGE)?;
+    let cmd = node.get("cmd").ok_or_else(|| at.error(format!("stage '{name}' has no 'cmd'")))?.to_value();
+    let paths = |key: &str| -> Result<IndexMap<String, Option<Recorded>>> {
+        let mut out = IndexMap::new();
+        let Some(list) = node.get(key) else { return Ok(out) };
+        for item in stage::list(list, file, key)? {
+            let at = At { file, line: item.line };
+            let path = item.get("path").ok_or_else(|| at.error("an entry has no 'path'"))?;
+            out.insert(stage::text(path, file, "'path'")?.to_owned(), stage::recorded(item, file)?);
+        }
+        Ok(out)
+    };
+    let mut params = IndexMap::new();
+    if let Some(node) = node.get("params") {
+        let map =
+            node.as_map().ok_or_else(|| At { file, line: node.line }.error("'params' must be a mapping"))?;
+        for (path, (_, values)) in map {
+            let Value::Map(values) = values.to_value() else {
+                return Err(
+                    At { file, line: values.line }.error("the parameters of a file must be a mapping")
+                );
+            };
+            params.insert(path.text.clone(), values);
+        }
+    }
+    Ok(LockEntry { cmd, deps: paths("deps")?, params, outs: paths("outs")? })
+}
+
+/// Fills what the lock knows into the stage.
+pub(crate) fn fill(stage: &mut Stage, entry: Option<&LockEntry>) {
+    let Some(entry) = entry else { return };
+    stage.cmd_changed = stage.cmd.as_ref().is_some_and(|cmd| !cmd.to_value().same(&entry.cmd));
+    for dep in &mut stage.deps {
+        dep.recorded = entry.deps.get(&dep.def_path).cloned().flatten();
+    }
+    for out in &mut stage.outs {
+        out.recorded = entry.outs.get(&out.def_path).cloned().flatten();
+    }
+    for dep in &mut stage.params {
+        dep.recorded = entry.params.get(&dep.def_path).map(|values| {
+            if dep.keys.is_empty() {
+                return values.clone();
+            }
+            let wanted = |key: &Key| dep.keys.contains(&key.text);
+            values.iter().filter(|(key, _)| wanted(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        });
+    }
+}
+
+/// The body of a stage's entry from what its dependencies and outputs record now.
+pub(crate) fn body(stage: &Stage) -> Value {
+    let mut body = Map::new();
+    if let Some(cmd) = &stage.cmd {
+        body.insert("cmd".into(), cmd.to_value());
+    }
+    let mut deps: Vec<_> = stage.deps.iter().map(|dep| (&dep.def_path, &dep.recorded)).collect();
+    let mut outs: Vec<_> = stage.outs.iter().map(|out| (&out.def_path, &out.recorded)).collect();
+    deps.sort_by_key(|(path, _)| path.as_str());
+    outs.sort_by_key(|(path, _)| path.as_str());
+    let list = |items: &[(&String, &Option<Recorded>)]| {
+        Value::Seq(items.iter().map(|(path, recorded)| Value::Map(line(path, recorded.as_ref()))).collect())
+    };
+    if !deps.is_empty() {
+        body.insert("deps".into(), list(&deps));
+    }
+    let mut params: Vec<_> = stage.params.iter().filter(|dep| dep.recorded.is_some()).collect();
+    params.sort_by_key(|dep| (dep.def_path != DEFAULT_PARAMS, dep.def_path.as_str()));
+    if !params.is_empty() {
+        let mut files = Map::new();
+        for dep in params {
+            let mut values: Vec<_> = dep.recorded.iter().flatten().collect();
+            values.sort_by(|a, b| a.0.text.cmp(&b.0.text));
+            let values: Map = values.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            files.insert(Key::from(dep.def_path.as_str()), Value::Map(values));
+        }
+        body.insert("params".into(), Value::Map(files));
+    }
+    if !outs.is_empty() {
+        body.insert("outs".into(), list(&outs));
+    }
+    Value::Map(body)
+}
+
+fn line(path: &str, recorded: Option<&Recorded>) -> Map {
+    let mut map = Map::new();
+    map.insert("path".into(), Value::from(path));
+    if let Some(recorded) = recorded {
+        if recorded.name == HashName::Md5 {
+            map.insert("hash".into(), Value::from("md5"));
+        }
+        stage::put_meta(recorded, &mut map);
+    }
+    map
+}
+
+/// Writes the stage's entry into its lock file.
+pub(crate) fn save(repo: &Repo, stage: &Stage) -> Result<()> {
+    let Some(name) = &stage.name else { return Ok(()) };
+    let path = stage.lock_path();
+    let body = body(stage);
+    let old = fsx::read_text(&path)?.unwrap_or_default();
+    let text = if old.trim().is_empty() {
+        let stages: Map = std::iter::once((Key::from(name.as_str()), body)).collect();
+        let mut root = Map::new();
+        root.insert("schema".into(), Value::from("2.0"));
+        root.insert("stages".into(), Value::Map(stages));
+        emit(&Value::Map(root))
+    } else {
+        let file = repo.show(&path);
+        set_stage(&old, &file, name, &body)?
+    };
+    if text == old { Ok(()) } else { fsx::write_text(&path, &text) }
+}
+
+/// An error for a caller that asks for a stage that the lock file lacks.
+pub(crate) fn no_entry(target: &str) -> Error {
+    Error::NoSuchTarget { target: target.to_owned() }
+}

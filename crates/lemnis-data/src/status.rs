@@ -1,0 +1,150 @@
+//! What differs from the recorded state, in the shape of `dvc status --json`.
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::hash::{HashName, Recorded};
+use crate::index::Index;
+use crate::params::{self, Change};
+use crate::repo::Repo;
+use crate::stage::{Out, Stage};
+use crate::workspace::Workspace;
+
+/// Stage → what changed; empty when everything is up to date.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Status {
+    /// By the stage's name as seen from where the repository was opened.
+    pub stages: IndexMap<String, Vec<StageChange>>,
+}
+
+impl Status {
+    /// Whether nothing changed.
+    pub fn is_clean(&self) -> bool {
+        self.stages.is_empty()
+    }
+}
+
+/// One way in which a stage is out of date.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum StageChange {
+    /// Dependencies and parameters.
+    Deps {
+        /// Path → `modified`, `deleted` or `new`, or parameter → the same.
+        #[serde(rename = "changed deps")]
+        changed: IndexMap<String, DepChange>,
+    },
+    /// Outputs.
+    Outs {
+        /// Path → `modified`, `deleted` or `not in cache`.
+        #[serde(rename = "changed outs")]
+        changed: IndexMap<String, String>,
+    },
+    /// `always changed` or `changed command`.
+    Note(String),
+}
+
+/// How a dependency changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum DepChange {
+    /// The file or directory as a whole.
+    Path(String),
+    /// Single parameters of a file.
+    Params(IndexMap<String, String>),
+}
+
+/// Compares the workspace with `.dvc` files and `dvc.lock`. No targets mean all stages.
+pub fn status(repo: &Repo, targets: &[String]) -> Result<Status> {
+    let mut workspace = Workspace::open(repo)?;
+    let index = Index::load_locked(&workspace)?;
+    let chosen =
+        if targets.is_empty() { (0..index.stages.len()).collect() } else { index.find_all(repo, targets)? };
+    let mut status = Status::default();
+    for at in chosen {
+        let stage = &index.stages[at];
+        let changes = stage_changes(&mut workspace, stage)?;
+        if !changes.is_empty() {
+            status.stages.insert(stage.address(repo), changes);
+        }
+    }
+    workspace.close()?;
+    Ok(status)
+}
+
+fn stage_changes(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Vec<StageChange>> {
+    let mut out = Vec::new();
+    if !stage.frozen {
+        let changed = deps(workspace, stage)?;
+        if !changed.is_empty() {
+            out.push(StageChange::Deps { changed });
+        }
+    }
+    let mut changed = IndexMap::new();
+    for entry in &stage.outs {
+        if let Some(change) = output(workspace, entry)? {
+            changed.insert(workspace.repo.show(&entry.path), change.to_owned());
+        }
+    }
+    if !changed.is_empty() {
+        out.push(StageChange::Outs { changed });
+    }
+    if stage.is_callback() || stage.always_changed {
+        out.push(StageChange::Note("always changed".into()));
+    }
+    if stage.cmd_changed {
+        out.push(StageChange::Note("changed command".into()));
+    }
+    Ok(out)
+}
+
+/// The dependencies that changed.
+pub(crate) fn deps(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<IndexMap<String, DepChange>> {
+    let mut changed = IndexMap::new();
+    if stage.import {
+        return Ok(changed);
+    }
+    for dep in &stage.deps {
+        if let Some(change) = compare(workspace, &dep.path, dep.recorded.as_ref())? {
+            changed.insert(workspace.repo.show(&dep.path), DepChange::Path(change.into()));
+        }
+    }
+    for dep in &stage.params {
+        let change = match params::change(workspace.repo, dep)? {
+            None => continue,
+            Some(Change::File(what)) => DepChange::Path(what.into()),
+            Some(Change::Keys(keys)) => {
+                DepChange::Params(keys.into_iter().map(|(key, what)| (key, what.to_owned())).collect())
+            }
+        };
+        changed.insert(workspace.repo.show(&dep.path), change);
+    }
+    Ok(changed)
+}
+
+/// How an output changed, if it did.
+pub(crate) fn output(workspace: &mut Workspace<'_>, out: &Out) -> Result<Option<&'static str>> {
+    if let Some(recorded) = out.recorded.as_ref().filter(|_| out.cache)
+        && workspace.cache.missing(recorded)? > 0
+    {
+        return Ok(Some("not in cache"));
+    }
+    compare(workspace, &out.path, out.recorded.as_ref())
+}
+
+fn compare(
+    workspace: &mut Workspace<'_>,
+    path: &std::path::Path,
+    recorded: Option<&Recorded>,
+) -> Result<Option<&'static str>> {
+    let name = recorded.map_or(HashName::Md5, |recorded| recorded.name);
+    if recorded.is_none() {
+        let there = crate::fsx::metadata(path)?.is_some();
+        return Ok(Some(if there { "modified" } else { "deleted" }));
+    }
+    let Some(now) = workspace.snapshot(path, name)? else { return Ok(Some("deleted")) };
+    let same = recorded.is_some_and(|recorded| recorded.md5 == now.recorded.md5);
+    Ok((!same).then_some("modified"))
+}

@@ -1,0 +1,260 @@
+//! Changes a document in place so that comments, key order and formatting of what did not change stay.
+//!
+//! The result is read back and compared with what was wanted; when an edit in place cannot express it,
+//! the document is written afresh. So a rewrite never stores anything but the wanted value.
+
+use super::emit::emit;
+use super::read::{Kind, Members, Node, parse};
+use super::value::{Key, Map, Value};
+use crate::error::Result;
+
+/// `text` changed to hold `wanted`.
+pub(crate) fn rewrite(text: &str, wanted: &Value) -> String {
+    let Ok(root) = parse(text, "") else { return emit(wanted) };
+    let mut edits = Vec::new();
+    let edited = diff(text, &root, wanted, &mut edits).then(|| apply(text, edits));
+    match edited {
+        Some(edited) if parse(&edited, "").is_ok_and(|node| same(&node.to_value(), wanted)) => edited,
+        _ => emit(wanted),
+    }
+}
+
+/// `text` of a lock file with the entry of stage `name` replaced, or appended after the last one.
+pub(crate) fn set_stage(text: &str, file: &str, name: &str, body: &Value) -> Result<String> {
+    let root = parse(text, file)?;
+    let mut wanted = match root.to_value() {
+        Value::Map(map) => map,
+        _ => Map::new(),
+    };
+    let mut stages = wanted.get("stages").and_then(Value::as_map).cloned().unwrap_or_default();
+    if stages.get(name).is_some_and(|old| same_order(old, body)) {
+        return Ok(text.to_owned());
+    }
+    stages.insert(Key::from(name), body.clone());
+    wanted.insert(Key::from("stages"), Value::Map(stages));
+    let wanted = Value::Map(wanted);
+    let edited = root.get("stages").and_then(|node| splice_stage(text, node, name, body));
+    Ok(match edited {
+        Some(edited) if parse(&edited, file).is_ok_and(|node| same(&node.to_value(), &wanted)) => edited,
+        _ => emit(&wanted),
+    })
+}
+
+fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value) -> Option<String> {
+    let map = stages.as_map().filter(|map| !map.is_empty() && !stages.inline)?;
+    let block = {
+        let entry: Map = std::iter::once((Key::from(name), body.clone())).collect();
+        let outer: Map = std::iter::once((Key::from("stages"), Value::Map(entry))).collect();
+        let whole = emit(&Value::Map(outer));
+        let inner = whole.strip_prefix("stages:\n")?;
+        let pad = " ".repeat(stages.column);
+        inner
+            .lines()
+            .map(|line| format!("{pad}{}\n", line.strip_prefix("  ").unwrap_or(line)))
+            .collect::<String>()
+    };
+    let (start, end) = match map.get(name) {
+        Some((key, value)) if starts_line(text, key) => {
+            let start = text[..key.start].rfind('\n').map_or(0, |at| at + 1);
+            (start, line_end(text, content_end(value).max(key.end)))
+        }
+        Some(_) => return None,
+        None => {
+            let (_, (key, value)) = map.last()?;
+            let at = line_end(text, content_end(value).max(key.end));
+            (at, at)
+        }
+    };
+    let glue = if start > 0 && !text[..start].ends_with('\n') { "\n" } else { "" };
+    Some(format!("{}{glue}{block}{}", &text[..start], &text[end..]))
+}
+
+/// Equal with the same order of keys, which decides the bytes.
+fn same_order(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Map(a), Value::Map(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|((j, x), (k, y))| j == k && same_order(x, y))
+        }
+        (Value::Seq(a), Value::Seq(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same_order(x, y))
+        }
+        (Value::Float(a), Value::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+        _ => a == b,
+    }
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Map(a), Value::Map(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, x)| b.get(key).is_some_and(|y| same(x, y)))
+        }
+        (Value::Seq(a), Value::Seq(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y)),
+        (Value::Float(a), Value::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+        _ => a == b,
+    }
+}
+
+struct Edit {
+    start: usize,
+    end: usize,
+    text: String,
+}
+
+fn apply(text: &str, mut edits: Vec<Edit>) -> String {
+    edits.sort_by_key(|edit| (edit.start, edit.end));
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut at = 0;
+    for edit in edits {
+        if edit.start < at {
+            continue;
+        }
+        out.push_str(&text[at..edit.start]);
+        out.push_str(&edit.text);
+        at = edit.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit>) -> bool {
+    match (&node.kind, wanted) {
+        (Kind::Map(old), Value::Map(new)) if !node.inline => map_diff(text, node, old, new, edits),
+        (Kind::Seq(old), Value::Seq(new)) if old.len() == new.len() && !node.inline => {
+            old.iter().zip(new).all(|(old, new)| diff(text, old, new, edits))
+        }
+        _ if same(&node.to_value(), wanted) => true,
+        (Kind::Scalar(old), new) if node.inline && !matches!(new, Value::Map(_) | Value::Seq(_)) => {
+            let rendered = scalar(new);
+            if matches!(old, Value::Null) || rendered.is_empty() {
+                return false;
+            }
+            edits.push(Edit { start: node.start, end: node.end, text: rendered });
+            true
+        }
+        _ => false,
+    }
+}
+
+fn map_diff(text: &str, node: &Node, old: &Members, new: &Map, edits: &mut Vec<Edit>) -> bool {
+    for (index, (key, (key_node, value))) in old.iter().enumerate() {
+        match new.get(key) {
+            Some(wanted) => {
+                if !diff(text, value, wanted, edits) {
+                    return replace_entry(text, node, old, index, Some(wanted), edits);
+                }
+            }
+            None if index == 0 && key_node.column > 0 && !starts_line(text, key_node) => return false,
+            None => {
+                if !replace_entry(text, node, old, index, None, edits) {
+                    return false;
+                }
+            }
+        }
+    }
+    let added: Map =
+        new.iter().filter(|(key, _)| !old.contains_key(*key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    if added.is_empty() {
+        return true;
+    }
+    let Some((_, (_, last))) = old.last() else { return false };
+    let at = line_end(text, content_end(last));
+    let mut block = indented(&Value::Map(added), node.column);
+    if !text[..at].ends_with('\n') {
+        block.insert(0, '\n');
+    }
+    edits.push(Edit { start: at, end: at, text: block });
+    true
+}
+
+fn replace_entry(
+    text: &str,
+    node: &Node,
+    old: &Members,
+    index: usize,
+    wanted: Option<&Value>,
+    edits: &mut Vec<Edit>,
+) -> bool {
+    let Some((key, (key_node, value))) = old.get_index(index) else { return false };
+    if !starts_line(text, key_node) {
+        return false;
+    }
+    let start = text[..key_node.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = line_end(text, content_end(value).max(key_node.end));
+    let replacement = match wanted {
+        Some(wanted) => {
+            let single: Map = std::iter::once((key.clone(), wanted.clone())).collect();
+            indented(&Value::Map(single), node.column)
+        }
+        None => String::new(),
+    };
+    edits.push(Edit { start, end, text: replacement });
+    true
+}
+
+fn starts_line(text: &str, node: &Node) -> bool {
+    let start = text[..node.start].rfind('\n').map_or(0, |at| at + 1);
+    text[start..node.start].trim().is_empty()
+}
+
+fn content_end(node: &Node) -> usize {
+    match &node.kind {
+        Kind::Scalar(_) => node.end,
+        _ if node.inline => node.end,
+        Kind::Seq(items) => items.last().map_or(node.end, content_end),
+        Kind::Map(map) => map.last().map_or(node.end, |(_, (key, value))| content_end(value).max(key.end)),
+    }
+}
+
+fn line_end(text: &str, at: usize) -> usize {
+    if at > 0 && text[..at].ends_with('\n') {
+        return at;
+    }
+    text[at..].find('\n').map_or(text.len(), |offset| at + offset + 1)
+}
+
+fn scalar(value: &Value) -> String {
+    let single: Map = std::iter::once((Key::from("k"), value.clone())).collect();
+    let text = emit(&Value::Map(single));
+    let body = text.strip_prefix("k:").unwrap_or(&text).trim();
+    if body.contains('\n') { String::new() } else { body.to_owned() }
+}
+
+fn indented(value: &Value, indent: usize) -> String {
+    let pad = " ".repeat(indent);
+    emit(value).lines().map(|line| format!("{pad}{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value {
+        parse(text, "").expect("reads").to_value()
+    }
+
+    #[test]
+    fn a_changed_scalar_keeps_comments_and_layout() {
+        let text = "# mine\nouts:\n- md5: aaa   # old\n  size: 1\n\n  path: f # f\n";
+        let wanted = value("outs:\n- md5: bbb\n  size: 22\n  path: f\n");
+        assert_eq!(
+            rewrite(text, &wanted),
+            "# mine\nouts:\n- md5: bbb   # old\n  size: 22\n\n  path: f # f\n"
+        );
+    }
+
+    #[test]
+    fn new_keys_are_appended_and_gone_keys_are_dropped() {
+        let text = "outs:\n- md5: aaa\n  nfiles: 2 # n\n  path: f\n# end\n";
+        let wanted = value("outs:\n- md5: bbb\n  path: f\n  isexec: true\n");
+        assert_eq!(rewrite(text, &wanted), "outs:\n- md5: bbb\n  path: f\n  isexec: true\n# end\n");
+    }
+
+    #[test]
+    fn what_cannot_be_edited_in_place_is_written_afresh() {
+        let wanted = value("outs:\n- md5: b\n  path: g\n- path: h\n");
+        assert_eq!(
+            rewrite("{outs: [{md5: a, path: g}]}", &wanted),
+            "outs:\n- md5: b\n  path: g\n- path: h\n"
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! YAML as DVC reads and writes it: an ordered reader with positions, a byte-exact writer, and edits in
+//! place that keep a person's comments.
+
+mod analysis;
+mod edit;
+mod emit;
+mod read;
+mod scalar;
+mod spelling;
+mod value;
+
+pub(crate) use edit::{rewrite, set_stage};
+pub(crate) use emit::emit;
+pub(crate) use read::{Kind, Node, parse};
+pub(crate) use scalar::python_float;
+pub(crate) use value::{Key, Map, Value};
+
+#[cfg(test)]
+mod vectors;

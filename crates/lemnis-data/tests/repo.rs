@@ -1,0 +1,343 @@
+//! What a user sees without DVC at hand: reproduction, recovery, refusals.
+
+#![allow(clippy::expect_used, clippy::panic)] // a failing helper is a failing test
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use common::{Project, Seen, fill};
+use lemnis_core::{Classify, ErrorKind};
+use lemnis_data::{
+    CheckoutOptions, InitOptions, Outcome, Repo, Reproduce, checkout, digest_of, lock, pipeline,
+};
+
+fn ready() -> Project {
+    let project = Project::new();
+    fill(&project);
+    project.add(&["data/raw/t.csv", "data/imgs", "tool"]).expect("adds");
+    project.reproduce().expect("reproduces");
+    project
+}
+
+fn outcome(outcomes: &[(String, Outcome)], stage: &str) -> Outcome {
+    outcomes.iter().find(|(name, _)| name == stage).unwrap_or_else(|| panic!("no {stage}")).1
+}
+
+#[test]
+fn a_second_reproduction_asks_for_nothing() {
+    let project = ready();
+    let mut seen = Seen::default();
+    let outcomes = project.reproduce_with(&Reproduce::default(), &mut seen).expect("reproduces");
+    assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Skipped));
+    assert!(seen.will_run.is_empty());
+    assert_eq!(project.status(), "{}");
+}
+
+#[test]
+fn only_what_depends_on_a_change_runs_and_old_inputs_restore_old_results() {
+    let project = ready();
+    let (old, params) = (project.read("dvc.lock"), project.read("params.yaml"));
+    project.write("params.yaml", &params.replace("lr: 0.1", "lr: 0.2"));
+    let outcomes = project.reproduce().expect("reproduces");
+    assert_eq!(outcome(&outcomes, "prepare"), Outcome::Skipped);
+    assert_eq!(outcome(&outcomes, "train"), Outcome::Ran);
+    assert_eq!(outcome(&outcomes, "evaluate"), Outcome::Skipped, "the model came out the same");
+    project.write("params.yaml", &params);
+    assert_eq!(outcome(&project.reproduce().expect("reproduces"), "train"), Outcome::Restored);
+    assert_eq!(project.read("dvc.lock"), old);
+}
+
+#[test]
+fn a_parameter_called_size_does_not_restore_a_stale_result() {
+    let project = Project::new();
+    project.write("params.yaml", "size: 1\n");
+    project
+        .write("dvc.yaml", "stages:\n  s:\n    cmd: cp params.yaml o\n    params: [size]\n    outs: [o]\n");
+    project.reproduce().expect("reproduces");
+    project.write("params.yaml", "size: 2\n");
+    assert_eq!(outcome(&project.reproduce().expect("reproduces"), "s"), Outcome::Ran);
+    assert_eq!(project.read("o"), "size: 2\n");
+}
+
+#[test]
+fn the_command_sees_its_environment_and_its_lines_are_observed() {
+    let project = Project::new();
+    project.write(
+        "dvc.yaml",
+        "stages:\n  s:\n    cmd: echo $DVC_STAGE $A $B; echo oops >&2; pwd\n    wdir: sub\n",
+    );
+    project.write("sub/x", "");
+    let how = Reproduce { env: vec![("A".into(), "1".into())], ..Reproduce::default() };
+    let mut seen = Seen { env: vec![("B".into(), "2".into())], ..Seen::default() };
+    project.reproduce_with(&how, &mut seen).expect("reproduces");
+    assert_eq!(seen.lines[..2], ["s 1 2", "oops"]);
+    assert!(seen.lines[2].ends_with("/sub"));
+    assert_eq!(seen.will_run[0].1, "it always runs");
+}
+
+#[test]
+fn a_failing_stage_keeps_earlier_ones_and_gets_no_entry() {
+    let project = Project::new();
+    project.write(
+        "dvc.yaml",
+        "stages:\n  a:\n    cmd: echo 1 > a\n    outs: [a]\n  b:\n    cmd: echo 2 > b; exit 3\n    deps: [a]\n    outs: [b]\n",
+    );
+    let error = project.reproduce().expect_err("fails");
+    assert_eq!(error.to_string(), "stage 'b' failed: its command ended with exit code 3");
+    assert!(error.hint().expect("hint").contains("exit 3"));
+    let locked = lock(&project.repo()).expect("reads");
+    assert_eq!(locked.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    let outcomes = project.reproduce().expect_err("fails again").to_string();
+    assert!(outcomes.contains("'b'"));
+}
+
+#[test]
+fn a_stage_can_be_cancelled() {
+    let project = Project::new();
+    project.write("dvc.yaml", "stages:\n  s:\n    cmd: sleep 60\n");
+    let how = Reproduce { cancel: Some(Arc::new(AtomicBool::new(true))), ..Reproduce::default() };
+    let error = project.reproduce_with(&how, &mut Seen::default()).expect_err("stops");
+    assert_eq!(error.to_string(), "stage 's' was interrupted");
+}
+
+/// Entry point of the process that [`a_killed_reproduction_is_repaired_by_the_next`] starts and that its
+/// stages kill. Does nothing when run as a test of its own.
+#[test]
+#[allow(clippy::disallowed_methods)] // the parent test hands over the directory
+fn killed_child() {
+    if let Ok(dir) = std::env::var("LEMNIS_TEST_KILLED_DIR") {
+        let repo = Repo::discover(dir.as_ref()).expect("is a repository");
+        let _ = lemnis_data::reproduce(&repo, &Reproduce::default(), &mut Seen::default());
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // starts this very test binary
+fn a_killed_reproduction_is_repaired_by_the_next() {
+    for (place, script) in [
+        ("before the output", "KILL; echo 1 > o"),
+        ("inside the output", "mkdir o; echo 1 > o/a; KILL; echo 2 > o/b"),
+        ("after the output", "echo 1 > o; KILL"),
+        (
+            "while the command goes on",
+            "test -e killed || { touch killed; kill -9 $PPID; sleep 60; }; echo 1 > o",
+        ),
+    ] {
+        let project = Project::new();
+        let kill = "{ test -e killed || { touch killed; kill -9 $PPID; }; }";
+        let command = script.replace("KILL", kill);
+        project.write("in", "x\n");
+        project.write(
+            "dvc.yaml",
+            &format!("stages:\n  first:\n    cmd: cp in p\n    deps: [in]\n    outs: [p]\n  s:\n    cmd: '{command}'\n    deps: [p]\n    outs: [o]\n"),
+        );
+        let status = Command::new(std::env::current_exe().expect("this binary"))
+            .args(["killed_child", "--exact"])
+            .env("LEMNIS_TEST_KILLED_DIR", project.path())
+            .output()
+            .expect("starts");
+        assert!(!status.status.success(), "{place}: was killed");
+        assert!(!project.read("dvc.lock").contains("path: o"), "{place}: no entry");
+        let outcomes = project.reproduce().expect("reproduces");
+        assert_eq!(outcome(&outcomes, "first"), Outcome::Skipped, "{place}");
+        assert_eq!(outcome(&outcomes, "s"), Outcome::Ran, "{place}");
+        assert_eq!(project.status(), "{}", "{place}");
+    }
+}
+
+#[test]
+fn deleted_and_damaged_outputs_come_back_from_the_cache() {
+    let project = ready();
+    project.remove("models");
+    project.write("data/imgs/x", "changed\n");
+    project.remove("data/raw/t.csv");
+    let repo = project.repo();
+    let error = checkout(&repo, &[], CheckoutOptions::default()).expect_err("unsaved edits are kept");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(project.has("models/m/a"), "the rest was done");
+    assert_eq!(project.read("data/imgs/x"), "changed\n");
+    checkout(&repo, &[], CheckoutOptions { force: true }).expect("checks out");
+    assert_eq!(project.read("data/imgs/x"), "1\n");
+    assert_eq!(project.status(), "{}");
+}
+
+#[test]
+fn a_damaged_object_is_not_believed() {
+    let project = ready();
+    let object = project.path().join(".dvc/cache/files/md5/e5/ebd4c02cefbe7955977c67ada242b7");
+    fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).expect("chmod");
+    fs::write(&object, "garbage").expect("writes");
+    assert!(project.status().contains("not in cache"));
+    assert!(!object.exists());
+    project.add(&["data/raw/t.csv"]).expect("adds again");
+    assert_eq!(fs::metadata(&object).expect("is back").permissions().mode() & 0o7777, 0o444);
+}
+
+#[test]
+fn a_hard_linked_output_is_replaced_and_never_written_through() {
+    let project = Project::new();
+    project.write(".dvc/config", "[cache]\n    type = hardlink\n");
+    project.write("n", "1\n");
+    project.write("dvc.yaml", "stages:\n  s:\n    cmd: cat n > o\n    deps: [n]\n    outs: [o]\n");
+    project.reproduce().expect("reproduces");
+    let first = fs::metadata(project.path().join("o")).expect("stat");
+    assert_eq!((first.nlink(), first.permissions().mode() & 0o777), (2, 0o444));
+    project.write("n", "2\n");
+    project.reproduce().expect("reproduces");
+    project.write("n", "1\n");
+    assert_eq!(outcome(&project.reproduce().expect("reproduces"), "s"), Outcome::Restored);
+    assert_eq!(project.read("o"), "1\n");
+}
+
+#[test]
+fn comments_and_annotations_of_a_dvc_file_survive() {
+    let project = ready();
+    let text = project.read("data/raw/t.csv.dvc");
+    project.write("data/raw/t.csv.dvc", &format!("# keep\n{text}  desc: rows # why\n"));
+    project.write("data/raw/t.csv", "new\n");
+    project.add(&["data/raw/t.csv"]).expect("adds");
+    let text = project.read("data/raw/t.csv.dvc");
+    assert!(text.starts_with("# keep\n") && text.ends_with("  desc: rows # why\n"), "{text}");
+}
+
+#[test]
+fn views_tell_what_is_recorded() {
+    let project = ready();
+    let repo = project.repo();
+    let names: Vec<String> =
+        pipeline(&repo).expect("reads").stages.into_iter().map(|stage| stage.name).collect();
+    let at = |name: &str| names.iter().position(|other| other == name).unwrap_or_else(|| panic!("no {name}"));
+    assert!(
+        at("data/raw/t.csv.dvc") < at("prepare")
+            && at("prepare") < at("train")
+            && at("train") < at("evaluate")
+    );
+    let digest =
+        |path: &str| digest_of(&repo, path.as_ref()).expect("reads").map(|digest| digest.to_string());
+    assert_eq!(digest("data/raw/t.csv").as_deref(), Some("md5:e5ebd4c02cefbe7955977c67ada242b7"));
+    assert_eq!(digest("data/imgs/sub/y").as_deref(), Some("md5:26ab0db90d72e28ad0ba1e22ee510510"));
+    assert_eq!(digest("nowhere"), None);
+    assert_eq!(repo.params().expect("reads")["train"]["lr"], 0.1);
+}
+
+#[test]
+fn bad_pipelines_are_refused_before_anything_runs() {
+    for (body, wanted) in [
+        (
+            "stages:\n  s:\n    cmd: x\n    foreach: [1]\n",
+            "dvc.yaml:4: stage 's' uses 'foreach', which is not supported",
+        ),
+        (
+            "stages:\n  s:\n    cmd: x\n    matrix: {a: [1]}\n",
+            "dvc.yaml:4: stage 's' uses 'matrix', which is not supported",
+        ),
+        (
+            "stages:\n  s:\n    cmd: x\n    output: [1]\n",
+            "dvc.yaml:4: stage 's' has the unknown key 'output'",
+        ),
+        ("stages:\n  s:\n    outs: [o]\n", "dvc.yaml:2: stage 's' has no 'cmd'"),
+        (
+            "stages:\n  s:\n    cmd: x\n    outs: [../o]\n",
+            "dvc.yaml:4: the output '../o' lies outside the repository",
+        ),
+        (
+            "stages:\n  s:\n    cmd: x\n    outs: [/etc/o]\n",
+            "dvc.yaml:4: the output '/etc/o' lies outside the repository",
+        ),
+        (
+            "stages:\n  s:\n    cmd: x\n    outs: [.git/o]\n",
+            "dvc.yaml:4: the output '.git/o' lies in a directory that is not for data",
+        ),
+        ("stages:\n  s:\n    cmd: x\n    outs:\n    - o: {cache: ${x}}\n", "dvc.yaml:5: "),
+        ("stages:\n  s:\n    cmd: x ${nope}\n", "dvc.yaml:3: 'nope' is not defined in params.yaml or vars"),
+        (
+            "stages:\n  a.b:\n    cmd: x\n",
+            "dvc.yaml:2: the stage name 'a.b' may hold letters, digits, '_' and '-' only",
+        ),
+        (
+            "stages:\n  a:\n    cmd: x\n    outs: [o]\n  b:\n    cmd: y\n    outs: [o]\n",
+            "the output 'o' belongs to both 'a' and 'b'",
+        ),
+        (
+            "stages:\n  a:\n    cmd: x\n    outs: [o]\n  b:\n    cmd: y\n    outs: [o/p]\n",
+            "the output 'o/p' of 'b' lies inside the output 'o' of 'a'",
+        ),
+        (
+            "stages:\n  a:\n    cmd: x\n    deps: [p]\n    outs: [o]\n  b:\n    cmd: y\n    deps: [o]\n    outs: [p]\n",
+            "'b' and 'a' depend on each other",
+        ),
+        (
+            "stages:\n  a:\n    cmd: x\n    deps: [o]\n    outs: [o]\n",
+            "dvc.yaml:2: stage 'a' names 'o' twice",
+        ),
+        ("stages:\n  a:\n    cmd: x\n  a:\n    cmd: y\n", "dvc.yaml:4: the key 'a' stands twice"),
+    ] {
+        let project = Project::new();
+        project.write("dvc.yaml", body);
+        let error = project.reproduce().expect_err(body);
+        assert!(error.to_string().starts_with(wanted), "{body}\ngave {error}");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
+    }
+}
+
+#[test]
+fn bad_targets_are_refused() {
+    let project = ready();
+    project.write("sub/f", "1").write("a.dvc", "").write(".dvcignore", "*.tmp\n").write("x.tmp", "1");
+    std::os::unix::fs::symlink("/tmp", project.path().join("away")).expect("links");
+    std::os::unix::fs::symlink("loop", project.path().join("loop")).expect("links");
+    fs::create_dir(project.path().join("dangling")).expect("creates");
+    std::os::unix::fs::symlink("nowhere", project.path().join("dangling/l")).expect("links");
+    for (target, wanted) in [
+        ("nothing", "does not exist"),
+        ("/etc/hostname", "lies outside the repository"),
+        ("../x", "lies outside the repository"),
+        (".dvc/config", "belongs to the repository itself"),
+        ("a.dvc", "is a DVC file"),
+        ("prep.csv", "which 'prepare' tracks"),
+        ("data/imgs/x", "which 'data/imgs.dvc' tracks"),
+        ("data", "lies inside the output 'data'"),
+        ("x.tmp", "is ignored by .dvcignore"),
+        ("dangling", "cannot follow the link"),
+        ("loop", "loop"),
+    ] {
+        let error = project.add(&[target]).expect_err(target).to_string();
+        assert!(error.contains(wanted), "{target} gave {error}");
+        assert!(!project.has(&format!("{target}.dvc")) || target == "a.dvc", "{target} left a .dvc file");
+    }
+    assert_eq!(project.status(), "{}", "nothing half-made");
+}
+
+#[test]
+fn what_git_tracks_is_not_taken_over() {
+    let project = Project::new();
+    project.write("f", "1");
+    assert!(
+        Command::new("git").args(["add", "f"]).current_dir(project.path()).status().expect("git").success()
+    );
+    let error = project.add(&["f"]).expect_err("refuses");
+    assert_eq!(error.to_string(), "'f' is already tracked by git");
+    assert!(error.hint().expect("hint").contains("git rm -r --cached 'f'"));
+    assert!(!project.has(".gitignore") && !project.has("f.dvc"));
+}
+
+#[test]
+fn a_repository_needs_a_place_of_its_own() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    assert_eq!(
+        Repo::init(dir.path(), InitOptions::default()).expect_err("no git").kind(),
+        ErrorKind::Invalid
+    );
+    assert_eq!(Repo::discover(dir.path()).expect_err("none").kind(), ErrorKind::NotFound);
+    assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
+    Repo::init(dir.path(), InitOptions { no_scm: true }).expect("initialises");
+    assert_eq!(
+        Repo::init(dir.path(), InitOptions { no_scm: true }).expect_err("twice").kind(),
+        ErrorKind::AlreadyExists
+    );
+}

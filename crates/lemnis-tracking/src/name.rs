@@ -1,0 +1,89 @@
+//! Generated run names of the form `adjective-noun-123`.
+
+const ADJECTIVES: [&str; 64] = [
+    "able",
+    "agile",
+    "amused",
+    "bald",
+    "bold",
+    "brave",
+    "bright",
+    "calm",
+    "careful",
+    "charming",
+    "clean",
+    "clever",
+    "crisp",
+    "curious",
+    "daring",
+    "dapper",
+    "deep",
+    "eager",
+    "fair",
+    "fast",
+    "fearless",
+    "fine",
+    "fortunate",
+    "funny",
+    "gentle",
+    "glad",
+    "grand",
+    "handsome",
+    "honest",
+    "humble",
+    "invincible",
+    "jolly",
+    "kind",
+    "learned",
+    "likeable",
+    "lively",
+    "loud",
+    "lucky",
+    "mellow",
+    "merry",
+    "mighty",
+    "neat",
+    "nimble",
+    "noble",
+    "patient",
+    "polite",
+    "popular",
+    "proud",
+    "quick",
+    "quiet",
+    "rare",
+    "sassy",
+    "serious",
+    "shiny",
+    "silent",
+    "smart",
+    "steady",
+    "stately",
+    "swift",
+    "tidy",
+    "unique",
+    "valiant",
+    "wise",
+    "zealous",
+];
+
+const NOUNS: [&str; 64] = [
+    "ant", "ape", "asp", "auk", "bass", "bat", "bear", "bee", "bird", "boar", "bug", "calf", "carp", "cat",
+    "chimp", "cod", "colt", "conch", "cow", "crab", "crane", "crow", "cub", "deer", "doe", "dog", "dolphin",
+    "donkey", "dove", "duck", "eel", "elk", "fawn", "finch", "fish", "fly", "foal", "fowl", "fox", "frog",
+    "gnat", "gnu", "goat", "goose", "grouse", "gull", "hare", "hawk", "hen", "hog", "horse", "jay", "kit",
+    "kite", "lamb", "lark", "loon", "lynx", "mare", "mink", "mole", "moth", "mouse", "owl",
+];
+
+/// A readable name made of 128 random bits, such as `jolly-finch-482`.
+fn run_name(random: u128) -> String {
+    let adjective = ADJECTIVES[(random & 63) as usize];
+    let noun = NOUNS[((random >> 6) & 63) as usize];
+    let number = ((random >> 12) & 0xffff_ffff) % 1000;
+    format!("{adjective}-{noun}-{number}")
+}
+
+/// A readable random name.
+pub(crate) fn random() -> String {
+    run_name(uuid::Uuid::new_v4().as_u128().rotate_left(40))
+}
