@@ -49,6 +49,10 @@ pub struct App {
     pub predictions: Arc<PredictionLog>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Held while a version is registered, so that the same bytes never become two versions.
+    pub registering: tokio::sync::Mutex<()>,
+    /// Held while an endpoint changes, so that two deployments never start from the same state.
+    pub deploying: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for App {
@@ -69,8 +73,14 @@ impl App {
         subject: String,
         data: serde_json::Value,
     ) -> Result<(), Error> {
-        let event =
-            Event { id, at_ms: self.clock.now_ms(), actor: who.name.clone(), kind: kind.to_owned(), subject, data };
+        let event = Event {
+            id,
+            at_ms: self.clock.now_ms(),
+            actor: who.name.clone(),
+            kind: kind.to_owned(),
+            subject,
+            data,
+        };
         self.events.append(&event).await.context(format!("recording {}", event.kind))
     }
 }

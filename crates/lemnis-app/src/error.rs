@@ -102,7 +102,9 @@ impl Classify for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Invalid { hint, .. } | Error::Conflict { hint, .. } | Error::Domain { hint, .. } => hint.clone(),
+            Error::Invalid { hint, .. } | Error::Conflict { hint, .. } | Error::Domain { hint, .. } => {
+                hint.clone()
+            }
             Error::Denied { .. } => Some("ask an owner of the project to do it".to_owned()),
             _ => None,
         }

@@ -4,13 +4,17 @@
 //! The domains never call one another: everything that joins two of them lives here.
 
 mod app;
+pub mod artifact;
+pub mod dataset;
 mod error;
 pub mod frame;
+pub mod git;
 pub mod model;
 pub mod monitor;
 pub mod project;
 pub mod release;
 pub mod retrain;
+pub mod scaffold;
 pub mod settings;
 pub mod stage;
 pub mod view;

@@ -182,7 +182,9 @@ impl Settings {
 
     /// The settings of a model, or an error that names those there are.
     pub fn model(&self, name: &str) -> Result<&ModelSettings, Error> {
-        self.models.get(name).ok_or_else(|| Error::Missing { what: "model in lemnis.yaml", name: name.to_owned() })
+        self.models
+            .get(name)
+            .ok_or_else(|| Error::Missing { what: "model in lemnis.yaml", name: name.to_owned() })
     }
 
     /// The settings of an endpoint, or an error.

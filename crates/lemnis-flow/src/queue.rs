@@ -40,7 +40,14 @@ pub trait Queue: Send + Sync {
     ) -> Result<Beat>;
 
     /// Reports how `attempt` ended. `false` and no change if `worker` does not hold its lease any more.
-    async fn finish(&self, id: &str, worker: &str, attempt: u32, outcome: Outcome, now: Millis) -> Result<bool>;
+    async fn finish(
+        &self,
+        id: &str,
+        worker: &str,
+        attempt: u32,
+        outcome: Outcome,
+        now: Millis,
+    ) -> Result<bool>;
 
     /// Asks for a run's end and returns the run; `None` where there is no such run.
     async fn cancel(&self, id: &str, now: Millis) -> Result<Option<FlowRun>>;

@@ -101,7 +101,8 @@ impl RocAuc {
             .iter()
             .enumerate()
             .map(|(place, row)| {
-                let last = rows.get(place + 1).is_none_or(|next| scores[*next as usize] != scores[*row as usize]);
+                let last =
+                    rows.get(place + 1).is_none_or(|next| scores[*next as usize] != scores[*row as usize]);
                 (*row, labels[*row as usize], last)
             })
             .collect();
@@ -114,7 +115,11 @@ impl RocAuc {
         let (mut tied_positive, mut tied_negative) = (0.0, 0.0);
         for (row, positive, last) in &self.order {
             let count = f64::from(counts[*row as usize]);
-            if *positive { tied_positive += count } else { tied_negative += count }
+            if *positive {
+                tied_positive += count
+            } else {
+                tied_negative += count
+            }
             if *last {
                 area += tied_positive * (below + tied_negative / 2.0);
                 below += tied_negative;
@@ -133,7 +138,9 @@ mod tests {
     #[test]
     fn sorted_once_gives_the_same_area() {
         let labels: Vec<bool> = (0..200).map(|row| row % 3 == 0).collect();
-        let scores: Vec<f64> = (0..200).map(|row| f64::from((row * 37) % 50) + f64::from(u8::from(row % 3 == 0)) * 9.0).collect();
+        let scores: Vec<f64> = (0..200)
+            .map(|row| f64::from((row * 37) % 50) + f64::from(u8::from(row % 3 == 0)) * 9.0)
+            .collect();
         let direct = crate::metrics::roc_auc(&labels, &scores, None);
         assert!((RocAuc::new(&labels, &scores).of(&[1; 200]) - direct).abs() < 1e-12);
     }
@@ -142,10 +149,12 @@ mod tests {
     fn the_same_seed_gives_the_same_interval_and_a_better_model_is_seen() {
         let truth: Vec<f64> = (0..300).map(f64::from).collect();
         let error = |counts: &[u32], size: f64| {
-            let total: f64 = counts.iter().enumerate().map(|(row, c)| f64::from(*c) * size * (truth[row] % 7.0)).sum();
+            let total: f64 =
+                counts.iter().enumerate().map(|(row, c)| f64::from(*c) * size * (truth[row] % 7.0)).sum();
             total / counts.iter().map(|c| f64::from(*c)).sum::<f64>()
         };
-        let run = || paired(|counts| (error(counts, 1.0), error(counts, 0.5)), 300, false, 200, 7, 0.95).unwrap();
+        let run =
+            || paired(|counts| (error(counts, 1.0), error(counts, 0.5)), 300, false, 200, 7, 0.95).unwrap();
         let found = run();
         assert_eq!(found, run());
         assert!(found.low > 0.0 && found.p_better == 1.0, "{found:?}");

@@ -68,7 +68,9 @@ impl Classify for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Error::Table(error) => error.hint(),
-            Error::Suite { .. } => Some("compare it with the suite that `lemnis quickstart` writes".to_owned()),
+            Error::Suite { .. } => {
+                Some("compare it with the suite that `lemnis quickstart` writes".to_owned())
+            }
             _ => None,
         }
     }

@@ -60,7 +60,8 @@ pub struct NumberProfile {
 
 /// Profiles every column of `table`.
 pub fn profile(table: &Table) -> Result<Profile> {
-    let columns = table.kinds().into_iter().map(|(name, kind)| column(table, name, kind)).collect::<Result<_>>()?;
+    let columns =
+        table.kinds().into_iter().map(|(name, kind)| column(table, name, kind)).collect::<Result<_>>()?;
     Ok(Profile { rows: table.rows(), columns })
 }
 
@@ -91,9 +92,11 @@ fn column(table: &Table, name: &str, kind: Kind) -> Result<ColumnProfile> {
             profile.numbers = spread(present.into_iter().map(|value| value as f64).collect());
         }
         Column::Float(values) => {
-            let present: Vec<f64> = values.iter().flatten().copied().filter(|value| !value.is_nan()).collect();
+            let present: Vec<f64> =
+                values.iter().flatten().copied().filter(|value| !value.is_nan()).collect();
             profile.nulls = values.len() - present.len();
-            profile.distinct = present.iter().map(|value| (value + 0.0).to_bits()).collect::<HashSet<_>>().len();
+            profile.distinct =
+                present.iter().map(|value| (value + 0.0).to_bits()).collect::<HashSet<_>>().len();
             profile.numbers = spread(present);
         }
         Column::Date(values) => {
@@ -116,7 +119,8 @@ fn column(table: &Table, name: &str, kind: Kind) -> Result<ColumnProfile> {
             if kind == Kind::Text {
                 profile.lengths = lengths.iter().copied().min().zip(lengths.iter().copied().max());
             }
-            let mut top: Vec<(String, usize)> = counts.into_iter().map(|(value, count)| (value.to_owned(), count)).collect();
+            let mut top: Vec<(String, usize)> =
+                counts.into_iter().map(|(value, count)| (value.to_owned(), count)).collect();
             top.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             top.truncate(TOP.max(20));
             profile.top = top;

@@ -86,5 +86,10 @@ pub trait Verdicts: Send + Sync {
     async fn get(&self, id: &str) -> Result<Option<Verdict>>;
 
     /// The newest `limit` verdicts, newest first; only those of `subject` and of `kind` where they are given.
-    async fn latest(&self, subject: Option<&str>, kind: Option<VerdictKind>, limit: usize) -> Result<Vec<Verdict>>;
+    async fn latest(
+        &self,
+        subject: Option<&str>,
+        kind: Option<VerdictKind>,
+        limit: usize,
+    ) -> Result<Vec<Verdict>>;
 }

@@ -1,2 +1,66 @@
-//! The `lemnis` binary.
-fn main() {}
+//! The `lemnis` binary: reads the command line and the outside world, wires the parts, and prints what came out.
+
+mod cli;
+mod client;
+mod commands;
+mod context;
+mod mlflow;
+mod output;
+mod quickstart;
+mod serve;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::output::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    start_logging(cli.verbose);
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => ExitCode::from(output::report(&failure, json)),
+    }
+}
+
+fn run(cli: Cli) -> Result<u8, Failure> {
+    let context = Context::read(cli.cd.as_deref(), cli.json, cli.server)?;
+    match &cli.command {
+        Command::Quickstart(arguments) => quickstart::run(&context, arguments),
+        Command::Up(arguments) => commands::up::up(&context, arguments).map(|()| 0),
+        Command::Add(arguments) => commands::data::add(&context, arguments).map(|()| 0),
+        Command::Repro(arguments) => commands::data::repro(&context, arguments).map(|()| 0),
+        Command::Status(arguments) => commands::data::status(&context, arguments),
+        Command::Validate(arguments) => commands::check::validate(&context, arguments),
+        Command::Drift(arguments) => commands::check::drift(&context, arguments),
+        Command::Runs(arguments) => commands::runs::runs(&context, arguments).map(|()| 0),
+        Command::Models(arguments) => commands::models::models(&context, arguments),
+        Command::Deploy(arguments) => commands::models::deploy(&context, arguments).map(|()| 0),
+        Command::Rollback(arguments) => commands::models::rollback(&context, arguments).map(|()| 0),
+        Command::Why(arguments) => commands::why::why(&context, arguments).map(|()| 0),
+        Command::Prepare(arguments) => commands::stage::prepare(&context, arguments).map(|()| 0),
+        Command::Train(arguments) => commands::stage::train(&context, arguments).map(|()| 0),
+        Command::Evaluate(arguments) => commands::stage::evaluate(&context, arguments).map(|()| 0),
+        Command::Retrain(arguments) => commands::retrain::retrain(&context, arguments).map(|()| 0),
+        Command::Completion { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "lemnis", &mut std::io::stdout());
+            Ok(0)
+        }
+    }
+}
+
+fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info,sqlx=warn",
+        _ => "debug,sqlx=info,hyper=info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LEMNIS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

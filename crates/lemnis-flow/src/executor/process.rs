@@ -46,9 +46,10 @@ impl ProcessExecutor {
         writeln!(file, "[attempt {} of {}: {}]", run.attempt, run.max_attempts, run.command.join(" "))
             .map_err(failed("written"))?;
         let errors = file.try_clone().map_err(failed("written"))?;
-        let (program, arguments) = run.command.split_first().ok_or_else(|| Error::Invalid {
-            reason: format!("flow run {} has no command", run.id),
-        })?;
+        let (program, arguments) = run
+            .command
+            .split_first()
+            .ok_or_else(|| Error::Invalid { reason: format!("flow run {} has no command", run.id) })?;
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -60,7 +61,11 @@ impl ProcessExecutor {
             .stdout(file)
             .stderr(errors)
             .process_group(0);
-        let child = command.spawn().map_err(|source| Error::File { path: program.into(), action: "started", source })?;
+        let child = command.spawn().map_err(|source| Error::File {
+            path: program.into(),
+            action: "started",
+            source,
+        })?;
         let pid = child.id();
         if let Some(pid) = pid {
             orphan::note(log, pid);

@@ -86,12 +86,21 @@ fn numeric(
     name: &str,
     settings: &DriftSettings,
 ) -> Result<ColumnDrift> {
-    let clean = |values: Vec<f64>| -> Vec<f64> { values.into_iter().filter(|value| value.is_finite()).collect() };
+    let clean =
+        |values: Vec<f64>| -> Vec<f64> { values.into_iter().filter(|value| value.is_finite()).collect() };
     let numbers = |table: &Table| -> Result<Vec<f64>> {
-        if table.kind(name)? == Kind::Text { Ok(vec![f64::NAN; table.rows()]) } else { Ok(table.floats(name)?) }
+        if table.kind(name)? == Kind::Text {
+            Ok(vec![f64::NAN; table.rows()])
+        } else {
+            Ok(table.floats(name)?)
+        }
     };
     let (a, b) = (clean(numbers(reference)?), clean(numbers(current)?));
-    missing(&mut judged, (reference.rows() - a.len(), reference.rows()), (current.rows() - b.len(), current.rows()));
+    missing(
+        &mut judged,
+        (reference.rows() - a.len(), reference.rows()),
+        (current.rows() - b.len(), current.rows()),
+    );
     if a.is_empty() {
         return Ok(not_computed(judged, "the reference has no value in it"));
     }
@@ -101,7 +110,9 @@ fn numeric(
         return Ok(judged);
     }
     let whole = match (reference.column(name)?, current.column(name)?) {
-        (Column::Int(a), Column::Int(b)) if a.iter().chain(&b).flatten().any(|value| value.abs() >= EXACT) => {
+        (Column::Int(a), Column::Int(b))
+            if a.iter().chain(&b).flatten().any(|value| value.abs() >= EXACT) =>
+        {
             Some((a.into_iter().flatten().collect::<Vec<_>>(), b.into_iter().flatten().collect::<Vec<_>>()))
         }
         _ => None,

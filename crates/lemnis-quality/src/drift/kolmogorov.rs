@@ -16,7 +16,8 @@ pub(crate) fn kolmogorov_sf(x: f64) -> f64 {
     if x < 1.0 {
         // Jacobi's theta transformation converges fast here.
         let factor = (2.0 * PI).sqrt() / x;
-        let sum: f64 = (1..=20).map(|k| (-(2.0 * k as f64 - 1.0).powi(2) * PI * PI / (8.0 * x * x)).exp()).sum();
+        let sum: f64 =
+            (1..=20).map(|k| (-(2.0 * k as f64 - 1.0).powi(2) * PI * PI / (8.0 * x * x)).exp()).sum();
         return 1.0 - factor * sum;
     }
     let mut sum = 0.0;
@@ -94,7 +95,9 @@ fn pelz_good(n: f64, d: f64) -> f64 {
         let kk = k * k;
         let ek = (-pi2 * kk / (2.0 * z2)).exp();
         s1 += (pi2 * kh - z2) * eh;
-        s2 += (6.0 * z6 + 2.0 * z4 + pi2 * (2.0 * z4 - 5.0 * z2) * kh + pi2 * pi2 * (1.0 - 2.0 * z2) * kh * kh) * eh;
+        s2 +=
+            (6.0 * z6 + 2.0 * z4 + pi2 * (2.0 * z4 - 5.0 * z2) * kh + pi2 * pi2 * (1.0 - 2.0 * z2) * kh * kh)
+                * eh;
         s2b += pi2 * kk * ek;
         s3 += (-30.0 * z6 - 90.0 * z8
             + pi2 * (135.0 * z4 - 96.0 * z6) * kh
@@ -154,7 +157,8 @@ fn marsaglia_tsang_wang(n: usize, d: f64) -> f64 {
 }
 
 fn matrix_power(base: Vec<f64>, m: usize, mut n: usize) -> (Vec<f64>, i32) {
-    let mut result: Vec<f64> = (0..m * m).map(|place| if place / m == place % m { 1.0 } else { 0.0 }).collect();
+    let mut result: Vec<f64> =
+        (0..m * m).map(|place| if place / m == place % m { 1.0 } else { 0.0 }).collect();
     let (mut base, mut base_exponent, mut exponent) = (base, 0, 0);
     while n > 0 {
         if n & 1 == 1 {

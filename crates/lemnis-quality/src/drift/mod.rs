@@ -171,7 +171,8 @@ pub fn compare(
         Some(columns) => columns.to_vec(),
         None => reference.names().into_iter().map(str::to_owned).collect(),
     };
-    let mut judged = names.iter().map(|name| judge(reference, current, name, settings)).collect::<Result<Vec<_>>>()?;
+    let mut judged =
+        names.iter().map(|name| judge(reference, current, name, settings)).collect::<Result<Vec<_>>>()?;
     correct(&mut judged, settings);
 
     let computed = judged.iter().filter(|column| column.status != Status::NotComputed).count();
@@ -214,7 +215,8 @@ fn correct(columns: &mut [ColumnDrift], settings: &DriftSettings) {
     for (place, p) in places.iter().zip(adjust_pvalues(&raw, settings.correction)) {
         columns[*place].adjusted_p_value = Some(p);
     }
-    let places: Vec<usize> = (0..columns.len()).filter(|place| columns[*place].null_p_value.is_some()).collect();
+    let places: Vec<usize> =
+        (0..columns.len()).filter(|place| columns[*place].null_p_value.is_some()).collect();
     let raw: Vec<f64> = places.iter().filter_map(|place| columns[*place].null_p_value).collect();
     for (place, p) in places.iter().zip(adjust_pvalues(&raw, settings.correction)) {
         columns[*place].null_p_value = Some(p);
@@ -241,27 +243,32 @@ mod tests {
         let noise = |row: usize| ((row * 7919) % 1000) as f64 / 100.0;
         let x = (0..rows).map(|row| (gap == 0 || row % gap != 0).then(|| noise(row) + shift)).collect();
         let c = (0..rows).map(|row| Some(["a", "b", "c"][(row * 31) % 3].to_owned())).collect();
-        Table::from_columns(vec![("x".to_owned(), Column::Float(x)), ("c".to_owned(), Column::Text(c))]).unwrap()
+        Table::from_columns(vec![("x".to_owned(), Column::Float(x)), ("c".to_owned(), Column::Text(c))])
+            .unwrap()
     }
 
     #[test]
     fn the_same_distribution_does_not_drift() {
-        let report = compare(&table(2000, 0.0, 0), &table(500, 0.0, 0), None, &DriftSettings::default()).unwrap();
+        let report =
+            compare(&table(2000, 0.0, 0), &table(500, 0.0, 0), None, &DriftSettings::default()).unwrap();
         assert!(!report.drift, "{report:?}");
         assert_eq!(report.number_of_columns, 2);
     }
 
     #[test]
     fn a_shift_of_one_column_is_named() {
-        let report = compare(&table(2000, 0.0, 0), &table(500, 3.0, 0), None, &DriftSettings::default()).unwrap();
-        let drifted: Vec<&str> = report.columns.iter().filter(|c| c.drifted()).map(|c| c.column.as_str()).collect();
+        let report =
+            compare(&table(2000, 0.0, 0), &table(500, 3.0, 0), None, &DriftSettings::default()).unwrap();
+        let drifted: Vec<&str> =
+            report.columns.iter().filter(|c| c.drifted()).map(|c| c.column.as_str()).collect();
         assert_eq!(drifted, ["x"]);
         assert!(report.drift);
     }
 
     #[test]
     fn missing_values_alone_are_drift() {
-        let report = compare(&table(2000, 0.0, 0), &table(500, 0.0, 4), None, &DriftSettings::default()).unwrap();
+        let report =
+            compare(&table(2000, 0.0, 0), &table(500, 0.0, 4), None, &DriftSettings::default()).unwrap();
         let x = &report.columns[0];
         assert!(x.null_drift && x.drifted(), "{x:?}");
     }

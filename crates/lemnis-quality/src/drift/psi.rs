@@ -32,7 +32,13 @@ pub struct Psi {
 }
 
 /// The index of numbers. Nothing when a side is empty; values must be finite.
-pub fn psi(reference: &[f64], current: &[f64], buckets: usize, smoothing: Smoothing, categorical_at_most: usize) -> Option<Psi> {
+pub fn psi(
+    reference: &[f64],
+    current: &[f64],
+    buckets: usize,
+    smoothing: Smoothing,
+    categorical_at_most: usize,
+) -> Option<Psi> {
     if reference.is_empty() || current.is_empty() || buckets < 2 {
         return None;
     }
@@ -124,7 +130,8 @@ mod tests {
     #[test]
     fn values_beyond_the_reference_are_counted() {
         let reference: Vec<f64> = (0..1000).map(f64::from).collect();
-        let current: Vec<f64> = (0..1000).map(|value| f64::from(value) + if value % 3 == 0 { 5000.0 } else { 0.0 }).collect();
+        let current: Vec<f64> =
+            (0..1000).map(|value| f64::from(value) + if value % 3 == 0 { 5000.0 } else { 0.0 }).collect();
         let found = psi(&reference, &current, 10, Smoothing::Floor(1e-4), 20).unwrap();
         assert_eq!(found.cur_counts.iter().sum::<u64>(), 1000);
         assert!(found.psi > 0.3, "{}", found.psi);
@@ -132,7 +139,8 @@ mod tests {
 
     #[test]
     fn ties_collapse_bins_instead_of_emptying_them() {
-        let reference: Vec<f64> = (0..1000).map(|value| if value < 650 { 0.0 } else { f64::from(value) }).collect();
+        let reference: Vec<f64> =
+            (0..1000).map(|value| if value < 650 { 0.0 } else { f64::from(value) }).collect();
         let found = psi(&reference, &reference, 10, Smoothing::Jeffreys, 20).unwrap();
         assert!(found.psi.abs() < 1e-12);
         assert!(found.ref_counts.iter().all(|count| *count > 0));

@@ -43,7 +43,9 @@ fn check(figure: &str, expectation: &Expectation, table: &Table) -> Checked {
 
 fn observe(figure: &str, values: &[Option<Cell>], present: &[&Cell]) -> Result<Option<Cell>, String> {
     let distinct = || present.iter().map(|value| value.key()).collect::<HashSet<_>>().len();
-    let share = |part: usize, whole: usize| if whole == 0 { None } else { Some(Cell::Float(part as f64 / whole as f64)) };
+    let share = |part: usize, whole: usize| {
+        if whole == 0 { None } else { Some(Cell::Float(part as f64 / whole as f64)) }
+    };
     match figure {
         "unique_value_count" => return Ok(Some(Cell::Int(distinct() as i64))),
         "proportion_of_unique_values" => return Ok(share(distinct(), present.len())),
@@ -53,7 +55,12 @@ fn observe(figure: &str, values: &[Option<Cell>], present: &[&Cell]) -> Result<O
             for value in present {
                 let better = best.is_none_or(|best| {
                     let order = value.order(&best.to_json());
-                    order == Some(if figure == "min" { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater })
+                    order
+                        == Some(if figure == "min" {
+                            std::cmp::Ordering::Less
+                        } else {
+                            std::cmp::Ordering::Greater
+                        })
                 });
                 if better {
                     best = Some(value);
@@ -81,7 +88,10 @@ fn observe(figure: &str, values: &[Option<Cell>], present: &[&Cell]) -> Result<O
     Ok(Some(Cell::Float(match figure {
         "mean" => mean,
         "sum" if present.iter().all(|value| matches!(value, Cell::Int(_))) => {
-            let exact: i128 = present.iter().map(|value| if let Cell::Int(value) = value { i128::from(*value) } else { 0 }).sum();
+            let exact: i128 = present
+                .iter()
+                .map(|value| if let Cell::Int(value) = value { i128::from(*value) } else { 0 })
+                .sum();
             return Ok(Some(i64::try_from(exact).map_or(Cell::Float(sum), Cell::Int)));
         }
         "sum" => sum,

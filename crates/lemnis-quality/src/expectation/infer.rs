@@ -35,7 +35,11 @@ fn one(column: &ColumnProfile, rows: usize, is_target: bool, expectations: &mut 
     }
     if column.nulls == 0 {
         let note = if is_target { "The target is always known." } else { "No value was missing." };
-        expectations.push(noted("expect_column_values_to_not_be_null", json!({ "column": name }), note.to_owned()));
+        expectations.push(noted(
+            "expect_column_values_to_not_be_null",
+            json!({ "column": name }),
+            note.to_owned(),
+        ));
     } else {
         let share = present as f64 / rows as f64;
         // Twice as many missing values as now would be news.
@@ -53,7 +57,10 @@ fn one(column: &ColumnProfile, rows: usize, is_target: bool, expectations: &mut 
         expectations.push(noted("expect_column_values_to_be_unique", json!({ "column": name }), note));
         return;
     }
-    if matches!(column.kind.as_str(), "text" | "bool") && column.distinct <= MAX_SET && column.distinct * 2 <= present {
+    if matches!(column.kind.as_str(), "text" | "bool")
+        && column.distinct <= MAX_SET
+        && column.distinct * 2 <= present
+    {
         set(column, expectations);
     }
     if let Some(numbers) = &column.numbers {
@@ -119,9 +126,15 @@ mod tests {
         let rows = 200;
         Table::from_columns(vec![
             ("id".to_owned(), Column::Text((0..rows).map(|row| Some(format!("c{row}"))).collect())),
-            ("x".to_owned(), Column::Float((0..rows).map(|row| (row % 10 != 0).then(|| row as f64 / 3.0)).collect())),
+            (
+                "x".to_owned(),
+                Column::Float((0..rows).map(|row| (row % 10 != 0).then(|| row as f64 / 3.0)).collect()),
+            ),
             ("n".to_owned(), Column::Int((0..rows).map(|row| Some(row % 5)).collect())),
-            ("y".to_owned(), Column::Text((0..rows).map(|row| Some(["yes", "no"][row as usize % 2].into())).collect())),
+            (
+                "y".to_owned(),
+                Column::Text((0..rows).map(|row| Some(["yes", "no"][row as usize % 2].into())).collect()),
+            ),
         ])
         .unwrap()
     }

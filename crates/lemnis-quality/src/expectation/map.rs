@@ -64,7 +64,8 @@ fn check(kind: &str, expectation: &Expectation, table: &Table) -> Checked {
         }
         "expect_column_values_to_match_regex" | "expect_column_values_to_not_match_regex" => {
             let pattern = text(expectation, "regex")?;
-            let regex = Regex::new(pattern).map_err(|error| format!("the pattern {pattern:?} is not valid: {error}"))?;
+            let regex = Regex::new(pattern)
+                .map_err(|error| format!("the pattern {pattern:?} is not valid: {error}"))?;
             let wanted = !kind.contains("not_match");
             Ok(judge(expectation, &values, |value| {
                 let shown = value.text().map_or_else(|| plain(value), str::to_owned);
@@ -76,8 +77,15 @@ fn check(kind: &str, expectation: &Expectation, table: &Table) -> Checked {
             Ok(judge(expectation, &values, |value| bounds.hold(&length(value))))
         }
         _ => {
-            let wanted = expectation.argument("value").and_then(Value::as_i64).ok_or("the argument value is missing")?;
-            Ok(judge(expectation, &values, |value| matches!(length(value), Cell::Int(found) if found == wanted)))
+            let wanted = expectation
+                .argument("value")
+                .and_then(Value::as_i64)
+                .ok_or("the argument value is missing")?;
+            Ok(judge(
+                expectation,
+                &values,
+                |value| matches!(length(value), Cell::Int(found) if found == wanted),
+            ))
         }
     }
 }
@@ -143,18 +151,26 @@ fn judge(expectation: &Expectation, values: &[Option<Cell>], holds: impl Fn(&Cel
         .collect();
     let present = values.len() - missing;
     let success = present == 0 || (present - unexpected.len()) as f64 / present as f64 >= mostly(expectation);
-    let percent = |part: usize, whole: usize| if whole == 0 { Value::Null } else { json!(part as f64 / whole as f64 * 100.0) };
+    let percent = |part: usize, whole: usize| {
+        if whole == 0 { Value::Null } else { json!(part as f64 / whole as f64 * 100.0) }
+    };
     let mut figures = Map::new();
     figures.insert("element_count".into(), values.len().into());
     figures.insert("unexpected_count".into(), unexpected.len().into());
     figures.insert("unexpected_percent".into(), percent(unexpected.len(), present));
-    figures.insert("partial_unexpected_list".into(), unexpected.iter().take(PARTIAL).map(|(_, value)| value.to_json()).collect());
+    figures.insert(
+        "partial_unexpected_list".into(),
+        unexpected.iter().take(PARTIAL).map(|(_, value)| value.to_json()).collect(),
+    );
     figures.insert("missing_count".into(), missing.into());
     figures.insert("missing_percent".into(), percent(missing, values.len()));
     figures.insert("unexpected_percent_total".into(), percent(unexpected.len(), values.len()));
     figures.insert("unexpected_percent_nonmissing".into(), percent(unexpected.len(), present));
     figures.insert("partial_unexpected_counts".into(), counts(&unexpected));
-    figures.insert("partial_unexpected_index_list".into(), unexpected.iter().take(PARTIAL).map(|(row, _)| Value::from(*row)).collect());
+    figures.insert(
+        "partial_unexpected_index_list".into(),
+        unexpected.iter().take(PARTIAL).map(|(row, _)| Value::from(*row)).collect(),
+    );
     (success, Value::Object(figures))
 }
 

@@ -27,7 +27,10 @@ pub(super) type Checked = Result<(bool, serde_json::Value), String>;
 
 /// The argument `name` as text.
 pub(super) fn text<'a>(expectation: &'a Expectation, name: &str) -> Result<&'a str, String> {
-    expectation.argument(name).and_then(|value| value.as_str()).ok_or_else(|| format!("the argument {name} is missing"))
+    expectation
+        .argument(name)
+        .and_then(|value| value.as_str())
+        .ok_or_else(|| format!("the argument {name} is missing"))
 }
 
 /// The argument `name` as a list.

@@ -31,7 +31,8 @@ fn between(expectation: &Expectation, found: usize) -> Checked {
 }
 
 fn equal(expectation: &Expectation, found: usize) -> Checked {
-    let wanted = expectation.argument("value").and_then(Value::as_u64).ok_or("the argument value is missing")?;
+    let wanted =
+        expectation.argument("value").and_then(Value::as_u64).ok_or("the argument value is missing")?;
     Ok((found as u64 == wanted, json!({ "observed_value": found })))
 }
 
@@ -70,11 +71,18 @@ fn compound(expectation: &Expectation, table: &Table) -> Checked {
         columns.push(cells(table, name).map_err(|error| error.to_string())?);
     }
     let key = |row: usize| -> Option<String> {
-        let parts: Vec<Option<String>> = columns.iter().map(|column| column[row].as_ref().map(Cell::key)).collect();
+        let parts: Vec<Option<String>> =
+            columns.iter().map(|column| column[row].as_ref().map(Cell::key)).collect();
         if parts.iter().all(Option::is_none) {
             return None;
         }
-        Some(parts.into_iter().map(|part| part.unwrap_or_else(|| "·".to_owned())).collect::<Vec<_>>().join("\u{1f}"))
+        Some(
+            parts
+                .into_iter()
+                .map(|part| part.unwrap_or_else(|| "·".to_owned()))
+                .collect::<Vec<_>>()
+                .join("\u{1f}"),
+        )
     };
     let keys: Vec<Option<String>> = (0..table.rows()).map(key).collect();
     let mut counts: HashMap<&str, usize> = HashMap::new();

@@ -25,6 +25,7 @@ pub struct Binary {
     pub jaccard: f64,
     pub tp: f64,
     pub fp: f64,
+    #[serde(rename = "fn")]
     pub fn_: f64,
     pub tn: f64,
 }

@@ -51,13 +51,15 @@ pub fn multiclass(truth: &[String], predicted: &[String]) -> Result<Multiclass> 
     let n = truth.len() as f64;
     let precision: Vec<f64> = (0..k).map(|class| ratio(hits[class], decided[class])).collect();
     let recall: Vec<f64> = (0..k).map(|class| ratio(hits[class], support[class])).collect();
-    let f1: Vec<f64> = (0..k).map(|class| ratio(2.0 * hits[class], support[class] + decided[class])).collect();
+    let f1: Vec<f64> =
+        (0..k).map(|class| ratio(2.0 * hits[class], support[class] + decided[class])).collect();
     let accuracy = hits.iter().sum::<f64>() / n;
     let joint: f64 = support.iter().zip(&decided).map(|(a, b)| a * b).sum();
     let chance = joint / (n * n);
     let squares = |values: &[f64]| n * n - values.iter().map(|value| value * value).sum::<f64>();
     let macro_mean = |values: &[f64]| values.iter().sum::<f64>() / k as f64;
-    let weighted = |values: &[f64]| values.iter().zip(&support).map(|(value, rows)| value * rows).sum::<f64>() / n;
+    let weighted =
+        |values: &[f64]| values.iter().zip(&support).map(|(value, rows)| value * rows).sum::<f64>() / n;
     let seen: Vec<f64> = (0..k).filter(|class| support[*class] > 0.0).map(|class| recall[class]).collect();
     Ok(Multiclass {
         accuracy,

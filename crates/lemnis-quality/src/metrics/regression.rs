@@ -48,7 +48,8 @@ pub fn regression_weighted(truth: &[f64], predicted: &[f64], weights: Option<&[f
         return Err(Error::Empty { what: "the list of finite truths and predictions" });
     }
     let total: f64 = rows.iter().map(|row| row.2).sum();
-    let mean = |value: &dyn Fn(f64, f64) -> f64| rows.iter().map(|(y, p, w)| w * value(*y, *p)).sum::<f64>() / total;
+    let mean =
+        |value: &dyn Fn(f64, f64) -> f64| rows.iter().map(|(y, p, w)| w * value(*y, *p)).sum::<f64>() / total;
     let mse = mean(&|y, p| (y - p).powi(2));
     let center = mean(&|y, _| y);
     let spread = mean(&|y, _| (y - center).powi(2));

@@ -1,0 +1,22 @@
+//! Models on their way to serve: registered, compared, let through or not.
+
+mod compare;
+mod gate;
+mod promote;
+mod submit;
+
+pub use gate::gate;
+pub(crate) use gate::{load, version};
+pub use promote::{Promote, Promoted, promote};
+pub use submit::{Submit, Submitted, submit};
+
+/// The alias of the version that serves.
+pub const CHAMPION: &str = "champion";
+/// The alias of the version that was submitted last and does not serve.
+pub const CHALLENGER: &str = "challenger";
+/// The tag, on runs and versions, with the SHA-256 of `model.onnx`.
+pub const MODEL_DIGEST: &str = "lemnis.model_digest";
+/// The tag with the digest of the data that the run trained on.
+pub const DATA_DIGEST: &str = "lemnis.data_digest";
+/// The tag with the Git commit of the code.
+pub const GIT_COMMIT: &str = "lemnis.git_commit";

@@ -1,0 +1,73 @@
+//! The truth about earlier predictions, as it arrives.
+
+use lemnis_core::{Action, Principal};
+use lemnis_serving::Truth;
+use serde::{Deserialize, Serialize};
+
+use crate::{App, Context, Error, authorise};
+
+/// The most labels that one call may carry.
+const MAX_LABELS: usize = 100_000;
+/// The longest label.
+const MAX_LABEL_BYTES: usize = 1_000;
+
+/// Labels for predictions, by request id.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Feedback {
+    /// The endpoint that answered.
+    pub endpoint: String,
+    /// The labels.
+    pub feedback: Vec<Label>,
+}
+
+/// The truth about one row of one request.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Label {
+    /// The request's id: the `X-Request-Id` of its answer.
+    pub request_id: String,
+    /// The row within the request, from 0.
+    #[serde(default)]
+    pub row: u32,
+    /// A class by name, or a number.
+    pub label: serde_json::Value,
+}
+
+/// How many labels were taken.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeedbackTaken {
+    /// Labels in the call. A row that had one already keeps it.
+    pub taken: usize,
+}
+
+/// Keeps the labels, by request id and row; predictions that are not known yet do not matter.
+pub async fn feedback(app: &App, who: &Principal, cmd: &Feedback) -> Result<FeedbackTaken, Error> {
+    authorise(who, Action::Predict)?;
+    app.project.settings()?.endpoint(&cmd.endpoint)?;
+    if cmd.feedback.len() > MAX_LABELS {
+        return Err(Error::invalid_with(
+            format!("{} labels in one call, more than {MAX_LABELS}", cmd.feedback.len()),
+            "send them in several calls",
+        ));
+    }
+    let now = app.clock.now_ms();
+    let mut labels = Vec::with_capacity(cmd.feedback.len());
+    for (place, label) in cmd.feedback.iter().enumerate() {
+        let text = match &label.label {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Number(number) => number.to_string(),
+            serde_json::Value::Bool(flag) => flag.to_string(),
+            _ => return Err(Error::invalid(format!("feedback[{place}].label is no class and no number"))),
+        };
+        if text.len() > MAX_LABEL_BYTES || label.request_id.is_empty() || label.request_id.len() > 256 {
+            return Err(Error::invalid(format!("feedback[{place}] has an empty or overlong field")));
+        }
+        labels.push(Truth {
+            request_id: label.request_id.clone(),
+            row: label.row,
+            label: text,
+            received_ms: now,
+        });
+    }
+    app.rollouts.feedback_insert(&cmd.endpoint, &labels).await.context("keeping labels")?;
+    Ok(FeedbackTaken { taken: labels.len() })
+}

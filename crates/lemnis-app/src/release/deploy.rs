@@ -1,0 +1,142 @@
+//! A version gets an endpoint's traffic: all of it where nothing serves, step by step otherwise.
+
+use std::sync::Arc;
+
+use lemnis_core::{Action, Principal};
+use lemnis_serving::rollout::{Begin, Rollout};
+use lemnis_serving::{EndpointState, Fault};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::model::{CHAMPION, load, version};
+use crate::{App, Context, Error, authorise};
+
+/// Wants a version to serve.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Deploy {
+    /// The endpoint, as in `lemnis.yaml`.
+    pub endpoint: String,
+    /// The version; what the endpoint's alias points at where it is not said.
+    #[serde(default)]
+    pub version: Option<u32>,
+    /// Move all traffic at once.
+    #[serde(default)]
+    pub all_at_once: bool,
+    /// Failures to inject into the canary: a drill of the rollback.
+    #[serde(default)]
+    pub fault: Option<Fault>,
+    /// The evidence that lets the version in, such as a gate report's id.
+    #[serde(default)]
+    pub because: Option<String>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Deployed {
+    /// The version.
+    pub version: u32,
+    /// One sentence.
+    pub summary: String,
+    /// The rollout that started, where one did.
+    pub rollout: Option<Rollout>,
+}
+
+/// Deploys a version. The version that serves already stays as it is; an active rollout makes way for another version.
+pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed, Error> {
+    authorise(who, Action::Operate)?;
+    let settings = app.project.settings()?;
+    let endpoint = settings.endpoint(&cmd.endpoint)?;
+    let model_name = endpoint.model_name();
+    let number = match cmd.version {
+        Some(number) => number,
+        None => {
+            let champion =
+                app.registry.version_by_alias(model_name, CHAMPION).await.context("finding the champion")?;
+            let hint = format!("lemnis models promote {model_name}@challenger");
+            champion
+                .ok_or_else(|| Error::conflict(format!("{model_name} has no champion yet"), hint))?
+                .version
+        }
+    };
+    let wanted = version(app, model_name, number).await?;
+    let model = Arc::new(load(app, &wanted).await?);
+
+    let _deploying = app.deploying.lock().await;
+    let now = app.clock.now_ms();
+    let state = app.rollouts.get_endpoint(&cmd.endpoint).await.context("reading the endpoint")?;
+    let active = app.rollouts.active_rollout(&cmd.endpoint).await.context("reading the rollout")?;
+    if let Some(active) = &active
+        && active.to_version == number
+        && !cmd.all_at_once
+    {
+        let summary = format!("version {number} is on its way: {} % of the traffic", active.weight_bp / 100);
+        return Ok(Deployed { version: number, summary, rollout: Some(active.clone()) });
+    }
+    if let Some(active) = active {
+        let ended = active.superseded(number, now);
+        app.rollouts.put_rollout(&ended).await.context("ending the rollout before")?;
+        app.endpoints.apply(&ended).context("ending the rollout before")?;
+    }
+    match state {
+        Some(state) if state.champion_version == number => {
+            app.endpoints.deploy(&cmd.endpoint, number, model);
+            let summary = format!("{} serves version {number} of {model_name}", cmd.endpoint);
+            Ok(Deployed { version: number, summary, rollout: None })
+        }
+        Some(state) if !cmd.all_at_once => {
+            begin(app, who, cmd, endpoint.rollout.clone(), &state, number, model).await
+        }
+        state => {
+            let next = match state {
+                Some(state) => state.promoted(number, now),
+                None => EndpointState::new(&cmd.endpoint, model_name, number, now),
+            };
+            app.rollouts.put_endpoint(&next).await.context("keeping the endpoint")?;
+            app.endpoints.deploy(&cmd.endpoint, number, model);
+            let because = cmd.because.clone().unwrap_or_else(|| "deployed at once".to_owned());
+            super::crown(app, who, model_name, number, &because).await?;
+            let data = json!({ "version": number, "all_at_once": true, "because": because });
+            let id = format!("endpoint.deployed/{}/{number}/{now}", cmd.endpoint);
+            app.record(id, who, "endpoint.deployed", format!("endpoint/{}", cmd.endpoint), data).await?;
+            let summary = format!("{} serves version {number} of {model_name}", cmd.endpoint);
+            Ok(Deployed { version: number, summary, rollout: None })
+        }
+    }
+}
+
+async fn begin(
+    app: &App,
+    who: &Principal,
+    cmd: &Deploy,
+    policy: lemnis_serving::rollout::Policy,
+    state: &EndpointState,
+    number: u32,
+    model: Arc<lemnis_model::Model>,
+) -> Result<Deployed, Error> {
+    let rollout = Rollout::begin(Begin {
+        id: uuid::Uuid::now_v7().simple().to_string(),
+        endpoint: cmd.endpoint.clone(),
+        from_version: state.champion_version,
+        to_version: number,
+        policy,
+        fault: cmd.fault,
+        because: cmd.because.clone(),
+        now: app.clock.now_ms(),
+    })
+    .context("planning the rollout")?;
+    app.rollouts.put_rollout(&rollout).await.context("keeping the rollout")?;
+    app.endpoints.begin(&rollout, model).context("starting the rollout")?;
+    let data = json!({
+        "rollout": rollout.id,
+        "from_version": rollout.from_version,
+        "to_version": number,
+        "steps": rollout.policy.steps,
+        "because": rollout.because,
+        "fault": rollout.fault,
+    });
+    let id = format!("rollout.started/{}", rollout.id);
+    app.record(id, who, "rollout.started", format!("endpoint/{}", cmd.endpoint), data).await?;
+    let summary =
+        format!("version {number} gets {} % of the traffic of {}", rollout.weight_bp / 100, cmd.endpoint);
+    Ok(Deployed { version: number, summary, rollout: Some(rollout) })
+}

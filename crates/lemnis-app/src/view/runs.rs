@@ -1,0 +1,196 @@
+//! Runs of all experiments, and one run with all it logged.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{KeyValue, Moment, State};
+
+/// Which runs to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunQuery {
+    /// A filter in MLflow's grammar; empty shows all.
+    pub filter: String,
+    /// An order such as `metrics.roc_auc DESC`; empty is newest first.
+    pub order_by: String,
+    /// Only this experiment's runs, by id.
+    pub experiment: Option<String>,
+    /// Rows a page, at most 1000.
+    pub limit: usize,
+    /// Where the page starts.
+    pub offset: u64,
+}
+
+impl Default for RunQuery {
+    fn default() -> Self {
+        Self { filter: String::new(), order_by: String::new(), experiment: None, limit: 100, offset: 0 }
+    }
+}
+
+/// One page of runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunList {
+    /// The runs in the order asked for.
+    pub runs: Vec<RunRow>,
+    /// Names of the metrics that any of the runs has; the ones that most of them have first.
+    pub metrics: Vec<String>,
+    /// Names of the params in which the runs differ.
+    pub params: Vec<String>,
+    /// The experiments there are.
+    pub experiments: Vec<ExperimentRow>,
+    /// The experiment that the list is limited to.
+    pub experiment: Option<String>,
+    /// The filter as it was given.
+    pub filter: String,
+    /// The order as it was given.
+    pub order_by: String,
+    /// What is wrong with the filter or the order; no runs are shown then.
+    pub error: Option<String>,
+    /// Where this page starts.
+    pub offset: u64,
+    /// Where the next page starts.
+    pub next_offset: Option<u64>,
+}
+
+/// An experiment by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExperimentRow {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A run in one line.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRow {
+    /// The run's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The experiment's id.
+    pub experiment_id: String,
+    /// The experiment's name.
+    pub experiment: String,
+    /// `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
+    pub status: String,
+    /// How the row is coloured.
+    pub state: State,
+    /// When it started.
+    pub started: Option<Moment>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<i64>,
+    /// Who started it.
+    pub user: String,
+    /// The latest value of each metric.
+    pub metrics: BTreeMap<String, f64>,
+    /// The params.
+    pub params: BTreeMap<String, String>,
+    /// The registered versions that came of it.
+    pub versions: Vec<VersionLink>,
+}
+
+/// A registered version and the aliases that point at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VersionLink {
+    /// The model's name.
+    pub model: String,
+    /// The version's number.
+    pub version: u32,
+    /// Its aliases.
+    pub aliases: Vec<String>,
+}
+
+/// One run with all it logged.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunDetail {
+    /// The run's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The experiment's id.
+    pub experiment_id: String,
+    /// The experiment's name.
+    pub experiment: String,
+    /// `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
+    pub status: String,
+    /// How the page is coloured.
+    pub state: State,
+    /// When it started.
+    pub started: Option<Moment>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<i64>,
+    /// Who started it.
+    pub user: String,
+    /// The metrics with their histories, by name.
+    pub metrics: Vec<MetricSeries>,
+    /// The params, by name.
+    pub params: Vec<KeyValue>,
+    /// The tags that are not MLflow's own, by name.
+    pub tags: Vec<KeyValue>,
+    /// The description (tag `mlflow.note.content`).
+    pub note: Option<String>,
+    /// The files that it logged.
+    pub artifacts: Vec<ArtifactRow>,
+    /// Whether there are more files than `artifacts` lists.
+    pub artifacts_cut: bool,
+    /// The datasets that it read.
+    pub datasets: Vec<DatasetRow>,
+    /// Where it comes from and what came of it.
+    pub lineage: Lineage,
+}
+
+/// One metric of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricSeries {
+    /// The metric's name.
+    pub key: String,
+    /// The latest value.
+    pub value: f64,
+    /// The history by step, thinned out; a single point where it was logged once.
+    pub points: Vec<MetricPoint>,
+}
+
+/// One point of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MetricPoint {
+    /// The step.
+    pub step: i64,
+    /// The value.
+    pub value: f64,
+}
+
+/// A file that a run logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArtifactRow {
+    /// The path below the run's artifacts.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Where the artifact proxy serves it.
+    pub href: String,
+}
+
+/// A dataset that a run read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DatasetRow {
+    /// Its name.
+    pub name: String,
+    /// Its digest.
+    pub digest: String,
+    /// What it was used for, such as `training`.
+    pub context: Option<String>,
+}
+
+/// The chain from code and data to a version.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Lineage {
+    /// The Git commit of the code.
+    pub git_commit: Option<String>,
+    /// The digest of the data.
+    pub data_digest: Option<String>,
+    /// The digest of the model.
+    pub model_digest: Option<String>,
+    /// The registered versions.
+    pub versions: Vec<VersionLink>,
+}

@@ -1,0 +1,88 @@
+//! What a caller can have done: submit, promote, deploy, roll back, check, report the truth.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use lemnis_app::model::{self, Promote, Submit};
+use lemnis_app::monitor::{self, Check};
+use lemnis_app::release::{self, Deploy};
+use lemnis_app::retrain;
+use lemnis_quality::Verdict;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::ApiError;
+use crate::Server;
+
+type Answer = Result<Json<Value>, ApiError>;
+
+/// `POST /api/v1/models/{name}:{submit|promote}`.
+pub(super) async fn model(
+    State(server): State<Server>,
+    Path(target): Path<String>,
+    body: Option<Json<Value>>,
+) -> Answer {
+    let (name, verb) = verb_of(&target)?;
+    let (app, who) = (&server.app, &server.principal);
+    match verb {
+        "submit" => answer(model::submit(app, who, &Submit { model: name.to_owned() }).await?),
+        "promote" => {
+            #[derive(Deserialize)]
+            struct Body {
+                version: u32,
+            }
+            let body: Body = read(body)?;
+            answer(
+                model::promote(app, who, &Promote { model: name.to_owned(), version: body.version }).await?,
+            )
+        }
+        _ => Err(ApiError::invalid(format!("a model cannot {verb:?}; it can submit and promote"))),
+    }
+}
+
+/// `POST /api/v1/endpoints/{name}:{deploy|rollback|check|feedback|collect}`.
+pub(super) async fn endpoint(
+    State(server): State<Server>,
+    Path(target): Path<String>,
+    body: Option<Json<Value>>,
+) -> Answer {
+    let (name, verb) = verb_of(&target)?;
+    let (app, who) = (&server.app, &server.principal);
+    let mut fields = body.map_or_else(|| json!({}), |Json(body)| body);
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("endpoint".to_owned(), name.into());
+    }
+    let body = Some(Json(fields));
+    match verb {
+        "deploy" => answer(release::deploy(app, who, &read::<Deploy>(body)?).await?),
+        "rollback" => answer(release::rollback(app, who, name).await?),
+        "check" => answer(monitor::check(app, who, &read::<Check>(body)?).await?),
+        "collect" => answer(retrain::collect(app, who, &read(body)?).await?),
+        "feedback" => answer(monitor::feedback(app, who, &read(body)?).await?),
+        _ => Err(ApiError::invalid(format!(
+            "an endpoint cannot {verb:?}; it can deploy, rollback, check, feedback and collect"
+        ))),
+    }
+}
+
+/// `POST /api/v1/verdicts`: a validation that a command made in the working tree.
+pub(super) async fn verdict(State(server): State<Server>, Json(verdict): Json<Verdict>) -> Answer {
+    monitor::keep_validation(&server.app, &server.principal, &verdict).await?;
+    answer(json!({ "id": verdict.id }))
+}
+
+fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {
+    target.split_once(':').ok_or_else(|| ApiError::invalid(format!("{target:?} names no act: use NAME:VERB")))
+}
+
+fn read<T: DeserializeOwned>(body: Option<Json<Value>>) -> Result<T, ApiError> {
+    let value = body.map_or_else(|| json!({}), |Json(value)| value);
+    serde_json::from_value(value)
+        .map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
+}
+
+fn answer(value: impl serde::Serialize) -> Answer {
+    serde_json::to_value(value)
+        .map(Json)
+        .map_err(|error| ApiError::invalid(format!("the answer is not JSON: {error}")))
+}

@@ -1,0 +1,104 @@
+//! What a caller can look at: the pages' read models as JSON.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use lemnis_app::{view, why as chain};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::ApiError;
+use crate::Server;
+
+type Answer = Result<Json<Value>, ApiError>;
+
+#[derive(Deserialize)]
+pub(super) struct RunsQuery {
+    #[serde(default)]
+    filter: String,
+    #[serde(default)]
+    order_by: String,
+    limit: Option<usize>,
+    #[serde(default)]
+    offset: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    subject: Option<String>,
+    limit: Option<usize>,
+}
+
+impl ListQuery {
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(100).clamp(1, 1000)
+    }
+}
+
+pub(super) async fn server(State(server): State<Server>) -> Answer {
+    answer(json!({
+        "instance": server.instance.as_ref(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "project": server.app.project.root(),
+    }))
+}
+
+pub(super) async fn overview(State(server): State<Server>) -> Answer {
+    answer(view::overview(&server.app).await?)
+}
+
+pub(super) async fn runs(State(server): State<Server>, Query(query): Query<RunsQuery>) -> Answer {
+    let query = view::RunQuery {
+        filter: query.filter,
+        order_by: query.order_by,
+        experiment: None,
+        limit: query.limit.unwrap_or(100).clamp(1, 1000),
+        offset: query.offset,
+    };
+    let list = view::runs(&server.app, &query).await?;
+    if let Some(error) = list.error {
+        return Err(ApiError::invalid(error));
+    }
+    answer(list)
+}
+
+pub(super) async fn run(State(server): State<Server>, Path(id): Path<String>) -> Answer {
+    answer(view::run(&server.app, &id).await?)
+}
+
+pub(super) async fn models(State(server): State<Server>) -> Answer {
+    answer(view::models(&server.app).await?)
+}
+
+pub(super) async fn model(State(server): State<Server>, Path(name): Path<String>) -> Answer {
+    answer(view::model(&server.app, &name).await?)
+}
+
+pub(super) async fn endpoints(State(server): State<Server>) -> Answer {
+    answer(view::endpoints(&server.app).await?)
+}
+
+pub(super) async fn endpoint(State(server): State<Server>, Path(name): Path<String>) -> Answer {
+    answer(view::endpoint(&server.app, &name).await?)
+}
+
+pub(super) async fn flow_runs(State(server): State<Server>, Query(query): Query<ListQuery>) -> Answer {
+    answer(view::flow_runs(&server.app, query.limit()).await?)
+}
+
+pub(super) async fn events(State(server): State<Server>, Query(query): Query<ListQuery>) -> Answer {
+    answer(view::events(&server.app, query.subject.as_deref(), query.limit()).await?)
+}
+
+pub(super) async fn verdicts(State(server): State<Server>, Query(query): Query<ListQuery>) -> Answer {
+    answer(view::verdicts(&server.app, query.subject.as_deref(), query.limit()).await?)
+}
+
+pub(super) async fn why(State(server): State<Server>, Path(name): Path<String>) -> Answer {
+    answer(chain::why(&server.app, &server.principal, &name).await?)
+}
+
+fn answer(value: impl Serialize) -> Answer {
+    serde_json::to_value(value)
+        .map(Json)
+        .map_err(|error| ApiError::invalid(format!("the answer is not JSON: {error}")))
+}

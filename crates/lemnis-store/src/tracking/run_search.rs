@@ -1,0 +1,197 @@
+//! Searching runs: one statement finds the page, a few more load what its runs logged.
+
+use std::collections::HashMap;
+
+use lemnis_tracking::search::{Clause, Comparator, Entity, Order, Value};
+use lemnis_tracking::{Metric, Page, Param, Run, RunSearch};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::types::Json;
+use sqlx::{QueryBuilder, Row, Sqlite};
+
+use super::{Done, clause, inputs, offset, one_more, runs, shown, tag};
+
+pub(super) async fn search(connection: &mut SqliteConnection, search: RunSearch) -> Done<Page<Run>> {
+    let mut sql = QueryBuilder::new("SELECT ");
+    sql.push(runs::COLUMNS).push(" FROM run r");
+    for (place, order) in search.order.iter().enumerate() {
+        join(&mut sql, place, order);
+    }
+    sql.push(" WHERE r.experiment IN (");
+    for (place, id) in search.experiments.iter().enumerate() {
+        if place > 0 {
+            sql.push(", ");
+        }
+        // A number needs no binding; the list's length would make each statement new anyway.
+        sql.push(id.0);
+    }
+    sql.push(")");
+    if let Some(stage) = search.view.lifecycle() {
+        sql.push(" AND r.lifecycle = ").push_bind(stage.as_str());
+    }
+    for wanted in &search.filter {
+        sql.push(" AND ");
+        filter(&mut sql, wanted);
+    }
+    order(&mut sql, &search.order);
+    sql.push(" LIMIT ").push_bind(one_more(search.limit));
+    sql.push(" OFFSET ").push_bind(offset(search.offset));
+    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (id, info) = runs::info(row)?;
+        found.push((id, runs::bare(info)));
+    }
+    let mut page = Page::cut(found, search.limit, search.offset);
+    load(connection, &mut page.items).await?;
+    Ok(Page { items: page.items.into_iter().map(|(_, run)| run).collect(), next_offset: page.next_offset })
+}
+
+/// The table of values that an order on a metric, param or tag looks at.
+fn table(entity: Entity) -> &'static str {
+    match entity {
+        Entity::Metric => "latest_metric",
+        Entity::Param => "param",
+        _ => "tag",
+    }
+}
+
+fn join(sql: &mut QueryBuilder<Sqlite>, place: usize, order: &Order) {
+    if !matches!(order.entity, Entity::Metric | Entity::Param | Entity::Tag) {
+        return;
+    }
+    let table = table(order.entity);
+    sql.push(format!(
+        " LEFT JOIN {table} o{place} ON o{place}.run = r.id AND o{place}.key = (SELECT id FROM key_name WHERE text = "
+    ));
+    sql.push_bind(order.key.clone()).push(")");
+}
+
+fn order(sql: &mut QueryBuilder<Sqlite>, orders: &[Order]) {
+    sql.push(" ORDER BY ");
+    let mut by_start = false;
+    let mut by_id = false;
+    for (place, order) in orders.iter().enumerate() {
+        let direction = clause::direction(order.ascending);
+        match order.entity {
+            Entity::Metric => {
+                sql.push(format!("o{place}.run IS NULL, o{place}.is_nan, o{place}.value{direction}, "));
+            }
+            Entity::Param | Entity::Tag => {
+                sql.push(format!("o{place}.run IS NULL, o{place}.value{direction}, "));
+            }
+            Entity::Attribute | Entity::Dataset => {
+                let column = attribute(&order.key);
+                by_start |= column == "r.start_time";
+                by_id |= column == "r.run_id";
+                sql.push(format!("{column} IS NULL, {column}{direction}, "));
+            }
+        }
+    }
+    if !by_start {
+        sql.push("r.start_time DESC, ");
+    }
+    sql.push(if by_id { "r.id" } else { "r.run_id" });
+}
+
+fn filter(sql: &mut QueryBuilder<Sqlite>, wanted: &Clause) {
+    match wanted.entity {
+        Entity::Attribute => clause::compare(sql, attribute(&wanted.key), wanted),
+        Entity::Dataset => dataset(sql, wanted),
+        Entity::Metric | Entity::Param | Entity::Tag => {
+            let absent = wanted.comparator == Comparator::Absent;
+            sql.push(if absent { "NOT EXISTS" } else { "EXISTS" });
+            sql.push(format!(
+                " (SELECT 1 FROM {} v WHERE v.run = r.id AND v.key = (SELECT id FROM key_name WHERE text = ",
+                table(wanted.entity)
+            ));
+            sql.push_bind(wanted.key.clone()).push(")");
+            if wanted.value != Value::Nothing {
+                sql.push(" AND ");
+                match wanted.entity {
+                    Entity::Metric => clause::compare_metric(sql, "v", wanted),
+                    _ => clause::compare(sql, "v.value", wanted),
+                }
+            }
+            sql.push(")");
+        }
+    }
+}
+
+fn dataset(sql: &mut QueryBuilder<Sqlite>, wanted: &Clause) {
+    if wanted.key == "context" {
+        sql.push("EXISTS (SELECT 1 FROM run_dataset_tag v WHERE v.run = r.id AND v.key = 'mlflow.data.context' AND ");
+        clause::compare(sql, "v.value", wanted);
+    } else {
+        sql.push(
+            "EXISTS (SELECT 1 FROM run_dataset l JOIN dataset v ON v.id = l.dataset WHERE l.run = r.id AND ",
+        );
+        clause::compare(sql, if wanted.key == "digest" { "v.digest" } else { "v.name" }, wanted);
+    }
+    sql.push(")");
+}
+
+fn attribute(key: &str) -> &'static str {
+    match key {
+        "run_id" => "r.run_id",
+        "run_name" => "r.name",
+        "status" => "r.status",
+        "artifact_uri" => "r.artifact_uri",
+        "user_id" => "r.user_id",
+        "end_time" => "r.end_time",
+        _ => "r.start_time",
+    }
+}
+
+/// Adds to each run what it logged; the numbers are the runs' rows.
+pub(super) async fn load(connection: &mut SqliteConnection, runs: &mut [(i64, Run)]) -> Done<()> {
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let places: HashMap<i64, usize> = runs.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
+    let ids = Json(runs.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    let rows = sqlx::query(
+        "SELECT v.run, n.text, v.value, v.timestamp, v.step, v.is_nan FROM latest_metric v \
+         JOIN key_name n ON n.id = v.key WHERE v.run IN (SELECT value FROM json_each(?))",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &rows {
+        if let Some(place) = places.get(&row.try_get(0)?) {
+            let value = shown(row.try_get(2)?, row.try_get(5)?);
+            let metric =
+                Metric::new(row.try_get::<String, _>(1)?, value, row.try_get(3)?).at_step(row.try_get(4)?);
+            runs[*place].1.metrics.push(metric);
+        }
+    }
+    let rows = sqlx::query(
+        "SELECT v.run, n.text, v.value FROM param v JOIN key_name n ON n.id = v.key \
+         WHERE v.run IN (SELECT value FROM json_each(?))",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &rows {
+        if let Some(place) = places.get(&row.try_get(0)?) {
+            runs[*place].1.params.push(Param { key: row.try_get(1)?, value: row.try_get(2)? });
+        }
+    }
+    let rows = sqlx::query(
+        "SELECT v.run, n.text, v.value FROM tag v JOIN key_name n ON n.id = v.key \
+         WHERE v.run IN (SELECT value FROM json_each(?))",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &rows {
+        if let Some(place) = places.get(&row.try_get(0)?) {
+            runs[*place].1.tags.push(tag(row, 1)?);
+        }
+    }
+    for (_, run) in runs.iter_mut() {
+        run.metrics.sort_by(|a, b| a.key.cmp(&b.key));
+        run.params.sort_by(|a, b| a.key.cmp(&b.key));
+        run.tags.sort_by(|a, b| a.key.cmp(&b.key));
+    }
+    inputs::load(connection, &ids, &places, runs).await
+}

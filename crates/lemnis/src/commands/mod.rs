@@ -1,0 +1,10 @@
+//! One file for each group of commands.
+
+pub mod check;
+pub mod data;
+pub mod models;
+pub mod retrain;
+pub mod runs;
+pub mod stage;
+pub mod up;
+pub mod why;

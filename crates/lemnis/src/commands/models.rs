@@ -1,0 +1,119 @@
+//! `models`, `deploy`, `rollback`.
+
+use serde_json::{Value, json};
+
+use super::runs::{escape, text};
+use crate::cli::{Deploy, Models, Rollback};
+use crate::client::Client;
+use crate::context::Context;
+use crate::output::{self, BAD, FAINT, Failure, GOOD};
+
+pub fn models(context: &Context, command: &Models) -> Result<u8, Failure> {
+    context.block_on(async {
+        let client = Client::connect(context).await?;
+        match command {
+            Models::List => {
+                let list = client.get("/api/v1/models").await?;
+                if context.json {
+                    output::json(&list)?
+                } else {
+                    show_list(&list)
+                }
+                Ok(0)
+            }
+            Models::Promote { model } => {
+                let (name, version) = resolve(&client, model).await?;
+                let path = format!("/api/v1/models/{}:promote", escape(&name));
+                let promoted = client.post(&path, json!({ "version": version })).await?;
+                if context.json {
+                    output::json(&promoted)?
+                } else {
+                    show_promotion(&name, version, &promoted)
+                }
+                Ok(u8::from(promoted["report"]["passed"] != true))
+            }
+        }
+    })
+}
+
+/// The version that `MODEL@ALIAS` or `MODEL/VERSION` names.
+async fn resolve(client: &Client, text: &str) -> Result<(String, u64), Failure> {
+    if let Some((name, version)) = text.split_once('/') {
+        let version =
+            version.parse().map_err(|_| Failure::usage(format!("{version:?} is no version number")))?;
+        return Ok((name.to_owned(), version));
+    }
+    let Some((name, alias)) = text.split_once('@') else {
+        return Err(Failure::usage(format!("{text:?} names no version"))
+            .with_hint(format!("write {text}@challenger or {text}/1")));
+    };
+    let path =
+        format!("/api/2.0/mlflow/registered-models/alias?name={}&alias={}", escape(name), escape(alias));
+    let found = client.get(&path).await?;
+    let version = found["model_version"]["version"].as_str().and_then(|version| version.parse().ok());
+    version
+        .map(|version| (name.to_owned(), version))
+        .ok_or_else(|| Failure::usage(format!("{text:?} names no version")))
+}
+
+fn show_list(list: &Value) {
+    let mut rows = Vec::new();
+    for model in list["models"].as_array().into_iter().flatten() {
+        for version in model["versions"].as_array().into_iter().flatten() {
+            let aliases: Vec<String> = version["aliases"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|alias| format!("@{}", text(alias)))
+                .collect();
+            rows.push(vec![
+                text(&model["name"]),
+                text(&version["version"]),
+                aliases.join(" "),
+                text(&version["gate"]),
+                text(&version["created"]),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        output::line("no registered models yet");
+        return;
+    }
+    output::line(output::table(&["model", "version", "aliases", "gate", "registered"], rows));
+}
+
+fn show_promotion(name: &str, version: u64, promoted: &Value) {
+    for check in promoted["report"]["checks"].as_array().into_iter().flatten() {
+        let mark =
+            if check["passed"] == true { format!("{GOOD}✓{GOOD:#}") } else { format!("{BAD}✗{BAD:#}") };
+        output::line(format!("{mark} {}  {FAINT}{}{FAINT:#}", text(&check["name"]), text(&check["detail"])));
+    }
+    if promoted["report"]["passed"] != true {
+        output::line(format!("{BAD}the gate does not let {name} version {version} through{BAD:#}"));
+    } else if promoted["is_champion"] == true {
+        output::line(format!("{GOOD}{name} version {version} is the champion{GOOD:#}"));
+    } else {
+        output::line(format!("{GOOD}the gate is passed{GOOD:#}: a rollout of version {version} started"));
+    }
+}
+
+pub fn deploy(context: &Context, arguments: &Deploy) -> Result<(), Failure> {
+    let path = format!("/api/v1/endpoints/{}:deploy", escape(&arguments.endpoint));
+    let body = json!({ "version": arguments.version, "all_at_once": arguments.all_at_once });
+    let deployed = context.block_on(async { Client::connect(context).await?.post(&path, body).await })?;
+    if context.json {
+        return output::json(&deployed);
+    }
+    output::line(format!("{GOOD}✓{GOOD:#} {}", text(&deployed["summary"])));
+    Ok(())
+}
+
+pub fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Failure> {
+    let path = format!("/api/v1/endpoints/{}:rollback", escape(&arguments.endpoint));
+    let done = context.block_on(async { Client::connect(context).await?.post(&path, json!({})).await })?;
+    if context.json {
+        return output::json(&done);
+    }
+    output::line(format!("{GOOD}✓{GOOD:#} {}", text(&done["summary"])));
+    Ok(())
+}

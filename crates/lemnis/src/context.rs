@@ -1,0 +1,90 @@
+//! The outside world, read once: directory, environment, clock, user. Everything below takes it as an argument.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use lemnis_core::{Clock, Millis};
+
+use crate::output::{Failure, io_failure};
+
+/// The system's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
+    fn now_ms(&self) -> Millis {
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as Millis)
+    }
+}
+
+/// What a command knows about where and by whom it was started.
+pub struct Context {
+    /// The directory to work in, absolute.
+    pub dir: PathBuf,
+    /// Print JSON.
+    pub json: bool,
+    /// The server named on the command line.
+    pub server: Option<String>,
+    /// The token for servers that want one.
+    pub token: Option<String>,
+    /// The user's name, for tags and events.
+    pub user: String,
+    /// The pipeline stage that started this process, if one did.
+    pub stage: Option<String>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Context {
+    /// Reads the environment.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn read(cd: Option<&Path>, json: bool, server: Option<String>) -> Result<Self, Failure> {
+        let here = std::env::current_dir().map_err(io_failure("the present directory cannot be read"))?;
+        let dir = match cd {
+            Some(cd) => here.join(cd).canonicalize().map_err(io_failure(format!("--cd {}", cd.display())))?,
+            None => here,
+        };
+        let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Ok(Self {
+            dir,
+            json,
+            server,
+            token: read("LEMNIS_TOKEN").or_else(|| read("MLFLOW_TRACKING_TOKEN")),
+            user: read("USER").or_else(|| read("LOGNAME")).unwrap_or_else(|| "local".to_owned()),
+            stage: read("DVC_STAGE"),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// `path` as the user meant it, from the directory to work in.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    /// Runs `work` on a runtime of this thread.
+    pub fn block_on<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(io_failure("starting the runtime"))?;
+        runtime.block_on(work)
+    }
+
+    /// `PATH` with this program's own folder first, so that stages find `lemnis`.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn path_for_stages() -> Result<(PathBuf, String), Failure> {
+        let program = std::env::current_exe().map_err(io_failure("finding this program"))?;
+        let folder = program.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut folders = vec![folder];
+        if let Some(path) = std::env::var_os("PATH") {
+            folders.extend(std::env::split_paths(&path));
+        }
+        let joined = std::env::join_paths(folders)
+            .map_err(|error| Failure::usage(format!("PATH cannot be extended: {error}")))?;
+        Ok((program, joined.to_string_lossy().into_owned()))
+    }
+}

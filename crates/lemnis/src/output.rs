@@ -1,0 +1,151 @@
+//! What a command prints: text for people, JSON for programs, and errors with their causes and a remedy.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use lemnis_core::{Classify, ErrorKind};
+use serde::Serialize;
+
+/// Faint, for what is beside the point.
+pub const FAINT: Style = Style::new().dimmed();
+/// Good news.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// News that wants a look.
+pub const WARN: Style = AnsiColor::Yellow.on_default().bold();
+/// Bad news.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// A heading or a name.
+pub const STRONG: Style = Style::new().bold();
+
+/// A failure on its way to the terminal.
+#[derive(Debug)]
+pub struct Failure {
+    /// Decides the exit code.
+    pub kind: ErrorKind,
+    /// The error and, below it, its causes.
+    pub messages: Vec<String>,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a message of the command line's own.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, messages: vec![message.into()], hint: None }
+    }
+
+    /// Adds how to mend it.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Wrong usage: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+}
+
+impl<E: Classify> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut messages = vec![error.to_string()];
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if messages.last() != Some(&text) {
+                messages.push(text);
+            }
+            source = cause.source();
+        }
+        Self { kind: error.kind(), messages, hint: error.hint() }
+    }
+}
+
+/// Wraps an I/O error with what was being done.
+pub fn io_failure(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Failure {
+    let what = what.into();
+    move |error| Failure { kind: ErrorKind::Internal, messages: vec![what, error.to_string()], hint: None }
+}
+
+/// Prints `failure` to standard error and returns the exit code.
+pub fn report(failure: &Failure, json: bool) -> u8 {
+    if json {
+        let body = serde_json::json!({
+            "error": failure.messages.first(),
+            "causes": failure.messages.get(1..).unwrap_or_default(),
+            "hint": failure.hint,
+            "kind": failure.kind,
+        });
+        anstream::eprintln!("{body}");
+        return failure.kind.exit_code();
+    }
+    let mut text = String::new();
+    let mut messages = failure.messages.iter();
+    if let Some(message) = messages.next() {
+        let _ = writeln!(text, "{BAD}error:{BAD:#} {message}");
+    }
+    for cause in messages {
+        let _ = writeln!(text, "  {FAINT}because:{FAINT:#} {cause}");
+    }
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(text, "{WARN}hint:{WARN:#} {hint}");
+    }
+    anstream::eprint!("{text}");
+    failure.kind.exit_code()
+}
+
+/// Prints a line; a reader that went away is no failure.
+pub fn line(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Prints `value` as indented JSON.
+pub fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| {
+        Failure::new(ErrorKind::Internal, format!("the answer cannot be written as JSON: {error}"))
+    })?;
+    line(text);
+    Ok(())
+}
+
+/// A table without frames, columns aligned, a faint heading.
+pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(
+        headings
+            .iter()
+            .map(|heading| comfy_table::Cell::new(heading).add_attribute(comfy_table::Attribute::Dim)),
+    );
+    for row in rows {
+        table.add_row(row);
+    }
+    table.trim_fmt()
+}
+
+/// `12 ms`, `1.4 s`, `2 min 5 s`.
+pub fn duration(elapsed: std::time::Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    if seconds < 0.001 {
+        format!("{:.1} ms", seconds * 1_000.0)
+    } else if seconds < 1.0 {
+        format!("{:.0} ms", seconds * 1_000.0)
+    } else if seconds < 90.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{} min {} s", seconds as u64 / 60, seconds as u64 % 60)
+    }
+}
+
+/// `1.5 MB`, decimal units.
+pub fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 1000.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}

@@ -1,0 +1,133 @@
+//! Live rows in two parts: as they are, and as a changed world would send them.
+//!
+//! The changed part is a slice, the rows that the model scores highest. In it the most important number comes in
+//! another unit, the next one moved by one standard deviation, and one more lost three quarters of its values; where
+//! there is no number, one text column holds its rarest value throughout. The labels stay as they are: what changed is
+//! the customers that come, and how they are measured.
+
+use lemnis_app::settings::Task;
+use lemnis_app::stage::{Scores, score};
+use lemnis_model::Model;
+use lemnis_table::{Column, Kind, Table};
+
+use crate::output::Failure;
+
+/// The share of the second part that makes the slice.
+const SLICE: f64 = 0.8;
+/// How many of the new unit make one of the old.
+const UNIT: i64 = 10;
+
+/// Live rows, parted.
+pub struct Live {
+    /// As they are.
+    pub same: Table,
+    /// As a changed world would send them.
+    pub shifted: Table,
+    /// What was changed, in words.
+    pub how: String,
+}
+
+/// Parts `rows`; `important` names the columns, most important first.
+pub fn part(
+    rows: &Table,
+    target: &str,
+    model: &Model,
+    task: Task,
+    important: &[String],
+) -> Result<Live, Failure> {
+    // Every second row: a table that is ordered in time would otherwise differ between its halves by itself.
+    let every_second = |from: usize| (from..rows.rows()).step_by(2).collect::<Vec<_>>();
+    let same = rows.take(&every_second(0))?;
+    let rest = rows.take(&every_second(1))?;
+    let scores = match score(model, &rest, task)? {
+        Scores::Binary(scores) | Scores::Regression(scores) => scores,
+        Scores::Multiclass(labels) => labels.iter().map(|label| label.len() as f64).collect(),
+    };
+    let mut order: Vec<usize> = (0..rest.rows()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    order.truncate(((rest.rows() as f64 * SLICE) as usize).max(1));
+    order.sort_unstable();
+    let mut shifted = rest.take(&order)?;
+
+    let mut changes = vec!["the rows with the highest scores".to_owned()];
+    let important: Vec<&String> = important.iter().filter(|name| *name != target && rest.has(name)).collect();
+    let mut scaled = None;
+    let mut moved = None;
+    let mut emptied = None;
+    for name in &important {
+        let kind = rest.kind(name)?;
+        let whole_or_not = matches!(kind, Kind::Float | Kind::Int);
+        let column = if scaled.is_none() && whole_or_not {
+            scaled = Some(name);
+            changes.push(format!("{name} in another unit (× {UNIT})"));
+            scaled_column(&shifted, name)?
+        } else if moved.is_none() && whole_or_not {
+            moved = Some(name);
+            changes.push(format!("{name} moved by one standard deviation"));
+            moved_column(&shifted, rows, name)?
+        } else if emptied.is_none() && kind == Kind::Float {
+            emptied = Some(name);
+            changes.push(format!("three quarters of {name} missing"));
+            emptied_column(&shifted, name)?
+        } else {
+            continue;
+        };
+        shifted = shifted.with_column(name, column)?;
+    }
+    if scaled.is_none()
+        && let Some(name) = important.iter().find(|name| rest.kind(name).is_ok_and(|kind| kind == Kind::Text))
+        && let Some(value) = rarest(&rows.texts(name)?)
+    {
+        changes.push(format!("{name} always {value:?}"));
+        shifted = shifted.with_column(name, Column::Text(vec![Some(value); shifted.rows()]))?;
+    }
+    Ok(Live { same, shifted, how: changes.join(", ") })
+}
+
+fn scaled_column(shifted: &Table, name: &str) -> Result<Column, Failure> {
+    Ok(match shifted.column(name)? {
+        Column::Int(values) => Column::Int(
+            values.into_iter().map(|value| value.map(|value| value.saturating_mul(UNIT))).collect(),
+        ),
+        _ => Column::Float(present(&shifted.floats(name)?, |value| value * UNIT as f64)),
+    })
+}
+
+/// Three of four values go missing.
+fn emptied_column(shifted: &Table, name: &str) -> Result<Column, Failure> {
+    let mut values = present(&shifted.floats(name)?, |value| value);
+    for (row, value) in values.iter_mut().enumerate() {
+        if row % 4 != 0 {
+            *value = None;
+        }
+    }
+    Ok(Column::Float(values))
+}
+
+fn present(values: &[f64], change: impl Fn(f64) -> f64) -> Vec<Option<f64>> {
+    values.iter().map(|value| (!value.is_nan()).then(|| change(*value))).collect()
+}
+
+fn rarest(values: &[Option<String>]) -> Option<String> {
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for value in values.iter().flatten() {
+        *counts.entry(value).or_default() += 1;
+    }
+    counts.into_iter().min_by_key(|(_, count)| *count).map(|(value, _)| value.to_owned())
+}
+
+fn moved_column(shifted: &Table, all: &Table, name: &str) -> Result<Column, Failure> {
+    let values = all.floats(name)?;
+    let finite: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+    let count = finite.len().max(1) as f64;
+    let mean = finite.iter().sum::<f64>() / count;
+    let deviation = (finite.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let column = match shifted.column(name)? {
+        Column::Int(values) => {
+            let by = deviation.round().max(1.0) as i64;
+            Column::Int(values.into_iter().map(|value| value.map(|value| value.saturating_add(by))).collect())
+        }
+        _ => Column::Float(present(&shifted.floats(name)?, |value| value + deviation)),
+    };
+    Ok(column)
+}

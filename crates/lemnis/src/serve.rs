@@ -1,0 +1,285 @@
+//! A running server: one port, the flow worker, the rollouts and the monitors, and a clean end.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lemnis_app::project::Project;
+use lemnis_app::{App, monitor, release};
+use lemnis_core::{Clock, ErrorKind, Principal};
+use lemnis_flow::Worker;
+use lemnis_server::Access;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::ServerFile;
+use crate::context::Context;
+use crate::output::{Failure, io_failure};
+use crate::wiring::{self, Identity};
+
+/// How often rollouts are judged.
+const ROLLOUT_TICK: Duration = Duration::from_millis(200);
+/// How often the newest predictions are looked at.
+const MONITOR_TICK: Duration = Duration::from_secs(30);
+
+/// What to serve and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The address.
+    pub host: IpAddr,
+    /// The port; 0 takes any free one.
+    pub port: u16,
+    /// Take any free port when `port` is taken.
+    pub any_port: bool,
+    /// The token that clients must send.
+    pub token: Option<String>,
+    /// Check the endpoints' newest predictions now and then.
+    pub monitors: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self { host, port: 0, any_port: true, token: None, monitors: false }
+    }
+}
+
+/// A server that runs in this process.
+pub struct Running {
+    /// Where it answers.
+    pub url: String,
+    /// Its parts.
+    pub app: Arc<App>,
+    project: Project,
+    stop: CancellationToken,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    _lock: File,
+}
+
+/// Serves `project` until [`Running::stop`].
+pub async fn start(project: Project, clock: Arc<dyn Clock>, options: &Options) -> Result<Running, Failure> {
+    let local = options.host.is_loopback();
+    if !local && options.token.is_none() {
+        return Err(Failure::usage(format!(
+            "{} can be reached by other machines, and no token is set",
+            options.host
+        ))
+        .with_hint("set LEMNIS_TOKEN to a long random text; clients send it as MLFLOW_TRACKING_TOKEN"));
+    }
+    let lock = lock(&project)?;
+    let listener = bind(options).await?;
+    let address = listener.local_addr().map_err(io_failure("reading the server's address"))?;
+    let shown = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
+    let url = format!("http://{}", SocketAddr::new(shown, address.port()));
+
+    let app = wiring::open(project.clone(), clock).await?;
+    // The lock says that this is the only server: what an earlier one left running does not run any more.
+    app.queue.expire_leases(app.clock.now_ms()).await?;
+    let instance = uuid::Uuid::new_v4().simple().to_string();
+    let access = Access { token: options.token.clone(), any_host: !local };
+    let router = wiring::router(app.clone(), Identity { instance: instance.clone(), access });
+    let stop = CancellationToken::new();
+    let mut tasks = Vec::new();
+    let until = stop.clone();
+    tasks.push(tokio::spawn(async move {
+        let served = lemnis_server::serve(listener, router, async move { until.cancelled().await }).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the server ended");
+        }
+    }));
+    tasks.push(worker(&app, &url, options, &stop)?);
+    tasks.push(tokio::spawn(every(ROLLOUT_TICK, stop.clone(), app.clone(), |app| async move {
+        if let Err(error) = release::tick(&app).await {
+            tracing::warn!(%error, "a rollout cannot go on");
+        }
+    })));
+    let file = ServerFile { url: url.clone(), pid: std::process::id(), instance };
+    let path = project.server_file();
+    let temporary = path.with_extension("json.tmp");
+    let text = serde_json::to_string(&file).unwrap_or_default();
+    std::fs::write(&temporary, text).map_err(io_failure(format!("writing {}", path.display())))?;
+    std::fs::rename(&temporary, &path).map_err(io_failure(format!("writing {}", path.display())))?;
+    let mut running = Running { url, app, project, stop, tasks, _lock: lock };
+    if options.monitors {
+        running.start_monitors();
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Checks the endpoints' newest predictions from now on.
+    pub fn start_monitors(&mut self) {
+        let act = |app: Arc<App>| async move {
+            if let Err(error) = monitor::check_due(&app, &Principal::lemnis()).await {
+                tracing::warn!(%error, "a monitor cannot check");
+            }
+        };
+        self.tasks.push(tokio::spawn(every(MONITOR_TICK, self.stop.clone(), self.app.clone(), act)));
+    }
+
+    /// Ends the server: open requests finish, the prediction log is written, stages are stopped.
+    pub async fn stop(self) {
+        std::fs::remove_file(self.project.server_file()).ok();
+        self.stop.cancel();
+        for task in self.tasks {
+            if tokio::time::timeout(Duration::from_secs(10), task).await.is_err() {
+                tracing::warn!("a part of the server did not end in time");
+            }
+        }
+        if let Err(error) = self.app.predictions.flush().await {
+            tracing::error!(%error, "the last predictions are not written");
+        }
+    }
+}
+
+async fn every<F, W>(period: Duration, stop: CancellationToken, app: Arc<App>, act: F)
+where
+    F: Fn(Arc<App>) -> W,
+    W: Future<Output = ()>,
+{
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => act(app.clone()).await,
+        }
+    }
+}
+
+fn worker(
+    app: &Arc<App>,
+    url: &str,
+    options: &Options,
+    stop: &CancellationToken,
+) -> Result<tokio::task::JoinHandle<()>, Failure> {
+    let (_, path) = Context::path_for_stages()?;
+    let mut environment = vec![
+        ("PATH".to_owned(), path),
+        ("LEMNIS_SERVER".to_owned(), url.to_owned()),
+        ("MLFLOW_TRACKING_URI".to_owned(), url.to_owned()),
+    ];
+    if let Some(token) = &options.token {
+        environment.push(("LEMNIS_TOKEN".to_owned(), token.clone()));
+        environment.push(("MLFLOW_TRACKING_TOKEN".to_owned(), token.clone()));
+    }
+    let worker = Worker::new(
+        app.queue.clone(),
+        app.clock.clone(),
+        app.project.root().to_path_buf(),
+        app.project.logs_dir(),
+        environment,
+    );
+    let stop = stop.clone();
+    Ok(tokio::spawn(async move { worker.run(stop).await }))
+}
+
+/// One server a project: two would lease, route and roll out against each other.
+fn lock(project: &Project) -> Result<File, Failure> {
+    let dir = project.state_dir();
+    std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
+    let path = dir.join("server.lock");
+    let file = File::create(&path).map_err(io_failure(format!("creating {}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let running = std::fs::read_to_string(project.server_file())
+                .ok()
+                .and_then(|text| serde_json::from_str::<ServerFile>(&text).ok());
+            let place =
+                running.map(|file| format!(" at {} (process {})", file.url, file.pid)).unwrap_or_default();
+            Err(Failure::new(
+                ErrorKind::Conflict,
+                format!("{} is served already{place}", project.root().display()),
+            )
+            .with_hint("use that server, or stop it first"))
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(io_failure(format!("locking {}", path.display()))(error))
+        }
+    }
+}
+
+async fn bind(options: &Options) -> Result<TcpListener, Failure> {
+    match TcpListener::bind((options.host, options.port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && options.any_port => {
+            TcpListener::bind((options.host, 0)).await.map_err(io_failure("finding a free port"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(Failure::new(ErrorKind::Conflict, format!("port {} is in use", options.port))
+                .with_hint("choose another one with --port, or --port 0 for any free one"))
+        }
+        Err(error) => Err(io_failure(format!("listening on {}:{}", options.host, options.port))(error)),
+    }
+}
+
+/// A server for the length of one command, on a thread and a port of its own.
+pub struct Ephemeral {
+    url: String,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Ephemeral {
+    /// Serves `project` for stages to log to. No worker, no rollouts, no `server.json`.
+    pub fn start(project: Project, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (ready, when_ready) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    ready.send(Err(io_failure("starting the runtime")(error))).ok();
+                    return;
+                }
+            };
+            runtime.block_on(async {
+                let opened = async {
+                    let app = wiring::open(project, clock).await?;
+                    let listener = bind(&Options::default()).await?;
+                    let address =
+                        listener.local_addr().map_err(io_failure("reading the server's address"))?;
+                    Ok::<_, Failure>((app, listener, address))
+                };
+                match opened.await {
+                    Ok((app, listener, address)) => {
+                        ready.send(Ok(format!("http://{address}"))).ok();
+                        let router = wiring::router(app, Identity::default());
+                        let until = async {
+                            stopped.await.ok();
+                        };
+                        if let Err(error) = lemnis_server::serve(listener, router, until).await {
+                            tracing::error!(%error, "the tracking server ended");
+                        }
+                    }
+                    Err(failure) => {
+                        ready.send(Err(failure)).ok();
+                    }
+                }
+            });
+        });
+        let url = when_ready
+            .recv()
+            .map_err(|_| Failure::new(ErrorKind::Internal, "the tracking server did not start"))??;
+        Ok(Self { url, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Ephemeral {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).ok();
+        }
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The one place where use-cases meet their adapters.
+
+use std::sync::Arc;
+
+use lemnis_app::project::Project;
+use lemnis_app::{App, Ports, release};
+use lemnis_core::{Clock, Principal};
+use lemnis_server::{Access, Router, Server};
+use lemnis_serving::{Endpoints, PredictionLog};
+use lemnis_store::Store;
+
+use crate::output::{Failure, io_failure};
+
+/// Opens the project's state, making what is not there, and brings its endpoints up.
+pub async fn open(project: Project, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
+    for dir in [project.state_dir(), project.artifacts_dir(), project.predictions_dir(), project.logs_dir()] {
+        std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
+    }
+    let store = Arc::new(Store::open(&project.database()).await?);
+    let ports = Ports {
+        experiments: store.clone(),
+        runs: store.clone(),
+        logged_models: store.clone(),
+        registry: store.clone(),
+        gate_reports: store.clone(),
+        verdicts: store.clone(),
+        events: store.clone(),
+        queue: store.clone(),
+        rollouts: store,
+        artifacts: lemnis_store::artifacts(&project.artifacts_dir())?,
+    };
+    let predictions = Arc::new(PredictionLog::open(&project.predictions_dir(), clock.clone())?);
+    let app = Arc::new(App {
+        endpoints: Arc::new(Endpoints::new(predictions.clone(), clock.clone())),
+        predictions,
+        project,
+        ports,
+        clock,
+        registering: tokio::sync::Mutex::new(()),
+        deploying: tokio::sync::Mutex::new(()),
+    });
+    release::restore(&app).await?;
+    Ok(app)
+}
+
+/// What a server is told about itself.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Changes with every start.
+    pub instance: String,
+    /// Who gets in.
+    pub access: Access,
+}
+
+/// The whole server over `app`.
+pub fn router(app: Arc<App>, identity: Identity) -> Router {
+    let server = Server {
+        app,
+        principal: Arc::new(Principal::local("local")),
+        instance: Arc::from(identity.instance.as_str()),
+    };
+    lemnis_server::router(server, identity.access)
+}
