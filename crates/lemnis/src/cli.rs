@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use crate::commands::data::Data;
+
 /// The whole life of a machine-learning model as one closed loop, in one binary.
 #[derive(Parser, Debug)]
 #[command(name = "lemnis", version, about, max_term_width = 100, propagate_version = true)]
@@ -28,6 +30,9 @@ pub struct Cli {
     /// Talk to this server instead of the project's own
     #[arg(long, global = true, env = "LEMNIS_SERVER", value_name = "URL")]
     pub server: Option<String>,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
     /// Say more (-v: what happens, -vv: details)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -39,12 +44,8 @@ pub enum Command {
     Quickstart(Quickstart),
     /// Serve a project: tracking server, endpoints, flow worker and pages on one port
     Up(Up),
-    /// Version files or folders: a .dvc file for Git, the bytes in the cache
-    Add(Add),
-    /// Run the pipeline's stages whose inputs changed
-    Repro(Repro),
-    /// Say which data and stages are not up to date
-    Status(Status),
+    #[command(flatten)]
+    Data(Data),
     /// Check data against its expectation suite
     Validate(Validate),
     /// Compare an endpoint's newest predictions, or two files, for drift
@@ -124,37 +125,6 @@ pub struct Up {
     /// Clients must send `Authorization: Bearer TOKEN` (or MLFLOW_TRACKING_TOKEN)
     #[arg(long, env = "LEMNIS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
-}
-
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  lemnis add data/raw/customers.csv && git add data/raw/customers.csv.dvc data/raw/.gitignore"
-)]
-pub struct Add {
-    /// Files or folders
-    #[arg(required = true, value_hint = ValueHint::AnyPath)]
-    pub targets: Vec<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  lemnis repro\n  lemnis repro train          that stage and what it needs\n  lemnis repro --force evaluate"
-)]
-pub struct Repro {
-    /// Stages (default: all)
-    pub targets: Vec<String>,
-    /// Run the stages even when nothing changed
-    #[arg(short, long)]
-    pub force: bool,
-}
-
-#[derive(Args, Debug)]
-pub struct Status {
-    /// Data files or stages (default: all)
-    pub targets: Vec<String>,
-    /// Print nothing; exit 1 when anything changed
-    #[arg(short, long)]
-    pub quiet: bool,
 }
 
 #[derive(Args, Debug)]

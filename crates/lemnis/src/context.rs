@@ -27,6 +27,8 @@ pub struct Context {
     pub dir: PathBuf,
     /// Print JSON.
     pub json: bool,
+    /// Print nothing but errors.
+    pub quiet: bool,
     /// The server named on the command line.
     pub server: Option<String>,
     /// The token for servers that want one.
@@ -42,7 +44,7 @@ pub struct Context {
 impl Context {
     /// Reads the environment.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn read(cd: Option<&Path>, json: bool, server: Option<String>) -> Result<Self, Failure> {
+    pub fn read(cd: Option<&Path>, json: bool, quiet: bool, server: Option<String>) -> Result<Self, Failure> {
         let here = std::env::current_dir().map_err(io_failure("the present directory cannot be read"))?;
         let dir = match cd {
             Some(cd) => here.join(cd).canonicalize().map_err(io_failure(format!("--cd {}", cd.display())))?,
@@ -52,6 +54,7 @@ impl Context {
         Ok(Self {
             dir,
             json,
+            quiet,
             server,
             token: read("LEMNIS_TOKEN").or_else(|| read("MLFLOW_TRACKING_TOKEN")),
             user: read("USER").or_else(|| read("LOGNAME")).unwrap_or_else(|| "local".to_owned()),

@@ -29,13 +29,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
-    let context = Context::read(cli.cd.as_deref(), cli.json, cli.server)?;
+    let context = Context::read(cli.cd.as_deref(), cli.json, cli.quiet, cli.server)?;
     match &cli.command {
         Command::Quickstart(arguments) => quickstart::run(&context, arguments),
         Command::Up(arguments) => commands::up::up(&context, arguments).map(|()| 0),
-        Command::Add(arguments) => commands::data::add(&context, arguments).map(|()| 0),
-        Command::Repro(arguments) => commands::data::repro(&context, arguments).map(|()| 0),
-        Command::Status(arguments) => commands::data::status(&context, arguments),
+        Command::Data(verb) => verb.run(&context),
         Command::Validate(arguments) => commands::check::validate(&context, arguments),
         Command::Drift(arguments) => commands::check::drift(&context, arguments),
         Command::Runs(arguments) => commands::runs::runs(&context, arguments).map(|()| 0),

@@ -109,6 +109,15 @@ pub fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prints `value` as JSON on one line, as DVC does.
+pub fn json_line<T: Serialize>(value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|error| {
+        Failure::new(ErrorKind::Internal, format!("the answer cannot be written as JSON: {error}"))
+    })?;
+    line(text);
+    Ok(())
+}
+
 /// A table without frames, columns aligned, a faint heading.
 pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();

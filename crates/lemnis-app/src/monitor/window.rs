@@ -91,17 +91,18 @@ pub(crate) async fn labelled(
     let known = app.rollouts.feedback_for(endpoint, &ids).await.context("reading labels")?;
     let known: HashMap<(String, u32), String> =
         known.into_iter().map(|label| ((label.request_id, label.row), label.label)).collect();
-    let mut kept = Vec::new();
-    let mut labels = Vec::new();
+    let mut found: Vec<(usize, String)> = Vec::new();
     for (row, id) in ids.iter().enumerate() {
         if let Some(label) = known.get(&(id.clone(), numbers[row] as u32)) {
-            kept.push(row);
-            labels.push(label.clone());
+            found.push((row, label.clone()));
         }
     }
-    if kept.is_empty() {
+    if found.is_empty() {
         return Ok(None);
     }
+    // By name and not by arrival: the same answers make the same training rows, whichever client was faster.
+    found.sort_by_key(|(row, _)| (ids[*row].len(), &ids[*row], numbers[*row] as u32));
+    let (kept, labels): (Vec<usize>, Vec<String>) = found.into_iter().unzip();
     let rows = window.rows.take(&kept).context("joining labels")?;
     let truth = match model.task {
         Task::Binary => {

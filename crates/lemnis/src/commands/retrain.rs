@@ -9,7 +9,7 @@ use lemnis_core::ErrorKind;
 use lemnis_data::{AddOptions, Repo, Reproduce};
 use serde_json::json;
 
-use super::data::{Watcher, ran};
+use super::data::watcher::{Watcher, ran};
 use super::runs::{escape, text};
 use crate::cli::Retrain;
 use crate::client::{Client, require_project};

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Loop;
 use super::display::{Outcome, Step};
 use super::journal::Journal;
-use crate::commands::data::{Watcher, ran};
+use crate::commands::data::watcher::{Watcher, ran};
 use crate::output::{self, Failure, io_failure};
 
 const SUITE: &str = "checks/raw.yaml";

@@ -1,92 +1,14 @@
-//! `add`, `repro`, `status`: DVC's verbs in the working tree.
+//! What a reproduction shows and gives to its stages: their output, and a tracking server to log to.
 
 use std::collections::BTreeMap;
 
 use lemnis_app::project::Project;
-use lemnis_core::ErrorKind;
-use lemnis_data::{AddOptions, Observer, Outcome, Repo, Reproduce, StageOutcome};
+use lemnis_data::{Observer, Outcome, Repo, Reproduce, StageOutcome};
 
-use crate::cli::{Add, Repro, Status};
 use crate::client::running_server;
 use crate::context::Context;
-use crate::output::{self, FAINT, Failure, GOOD, STRONG};
+use crate::output::{self, FAINT, Failure, GOOD};
 use crate::serve::Ephemeral;
-
-pub fn add(context: &Context, arguments: &Add) -> Result<(), Failure> {
-    let repo = Repo::discover(&context.dir)?;
-    let targets: Vec<_> = arguments.targets.iter().map(|target| context.path(target)).collect();
-    let added = lemnis_data::add(&repo, &targets, &AddOptions::default())?;
-    if context.json {
-        return output::json(&added);
-    }
-    for one in &added {
-        let count = one.nfiles.map(|count| format!(", {count} files")).unwrap_or_default();
-        output::line(format!(
-            "{GOOD}✓{GOOD:#} {}  {}{count}  {FAINT}{}{FAINT:#}",
-            one.path,
-            output::size(one.size_bytes),
-            one.dvc_file
-        ));
-    }
-    output::line(format!("{FAINT}commit the .dvc files and .gitignore to Git{FAINT:#}"));
-    Ok(())
-}
-
-pub fn status(context: &Context, arguments: &Status) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
-    let status = lemnis_data::status(&repo, &arguments.targets)?;
-    let value = serde_json::to_value(&status)
-        .map_err(|error| Failure::new(ErrorKind::Internal, format!("the status is not JSON: {error}")))?;
-    let stages = value.as_object().cloned().unwrap_or_default();
-    if arguments.quiet {
-        return Ok(u8::from(!stages.is_empty()));
-    }
-    if context.json {
-        output::json(&value)?;
-        return Ok(0);
-    }
-    if stages.is_empty() {
-        output::line("Data and pipelines are up to date.");
-    }
-    for (stage, changes) in &stages {
-        output::line(format!("{STRONG}{stage}{STRONG:#}"));
-        for change in changes.as_array().into_iter().flatten() {
-            match change {
-                serde_json::Value::Object(groups) => {
-                    for (group, entries) in groups {
-                        output::line(format!("  {group}:"));
-                        for (path, state) in entries.as_object().into_iter().flatten() {
-                            let state = state.as_str().map_or_else(|| state.to_string(), str::to_owned);
-                            output::line(format!("    {state:<10} {path}"));
-                        }
-                    }
-                }
-                other => output::line(format!("  {}", other.as_str().unwrap_or_default())),
-            }
-        }
-    }
-    Ok(0)
-}
-
-pub fn repro(context: &Context, arguments: &Repro) -> Result<(), Failure> {
-    let repo = Repo::discover(&context.dir)?;
-    let request =
-        Reproduce { targets: arguments.targets.clone(), force: arguments.force, ..Reproduce::default() };
-    let mut watcher = Watcher::new(context, repo.root().to_path_buf());
-    let started = std::time::Instant::now();
-    let outcomes = watcher.reproduce(&repo, &request)?;
-    if context.json {
-        return output::json(&outcomes);
-    }
-    let ran = ran(&outcomes);
-    let took = output::duration(started.elapsed());
-    if ran == 0 {
-        output::line(format!("Data and pipelines are up to date. {FAINT}{took}{FAINT:#}"));
-    } else {
-        output::line(format!("{ran} of {} stages ran in {took}", outcomes.len()));
-    }
-    Ok(())
-}
 
 /// Takes a stage's name and a line that it printed.
 pub type Echo<'a> = Box<dyn FnMut(&str, &str) + 'a>;
@@ -139,14 +61,15 @@ impl<'a> Watcher<'a> {
 
     /// Uses the tracking server at `url` instead of looking for one.
     pub fn with_tracking(mut self, url: &str) -> Result<Self, Failure> {
-        self.environment = Some(self.stage_environment(url)?);
+        self.environment = Some(self.stage_environment(Some(url))?);
         Ok(self)
     }
 
-    fn stage_environment(&self, url: &str) -> Result<Vec<(String, String)>, Failure> {
+    fn stage_environment(&self, url: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
         let (_, path) = Context::path_for_stages()?;
-        let mut environment =
-            vec![("PATH".to_owned(), path), ("MLFLOW_TRACKING_URI".to_owned(), url.to_owned())];
+        let mut environment = vec![("PATH".to_owned(), path)];
+        let Some(url) = url else { return Ok(environment) };
+        environment.push(("MLFLOW_TRACKING_URI".to_owned(), url.to_owned()));
         if let Some(token) = &self.context.token {
             environment.push(("MLFLOW_TRACKING_TOKEN".to_owned(), token.clone()));
         }
@@ -162,15 +85,17 @@ impl<'a> Watcher<'a> {
             }
         };
         let url = match named {
-            Some(url) => url,
+            Some(url) => Some(url),
+            // A repository that is no project of ours is left as it is: no state, no server.
+            None if Project::discover(&self.root).is_none() => None,
             None => {
                 let ephemeral = Ephemeral::start(Project::at(&self.root), self.context.clock.clone())?;
                 let url = ephemeral.url().to_owned();
                 self.ephemeral = Some(ephemeral);
-                url
+                Some(url)
             }
         };
-        self.stage_environment(&url)
+        self.stage_environment(url.as_deref())
     }
 }
 
