@@ -13,7 +13,7 @@ use crate::{Context, Error};
 pub const SAMPLE_NAME: &str = "customers.csv";
 /// The column to predict.
 pub const SAMPLE_TARGET: &str = "churn";
-const ROWS: usize = 6_000;
+const ROWS: usize = 12_000;
 
 /// Writes the sample as CSV. The same bytes every time.
 pub fn write_sample(path: &Path) -> Result<(), Error> {

@@ -1,9 +1,8 @@
 //! Live rows in two parts: as they are, and as a changed world would send them.
 //!
-//! The changed part is a slice, the rows that the model scores highest. In it the most important number comes in
-//! another unit, the next one moved by one standard deviation, and one more lost three quarters of its values; where
-//! there is no number, one text column holds its rarest value throughout. The labels stay as they are: what changed is
-//! the customers that come, and how they are measured.
+//! The changed part is a slice, the rows that the model scores highest, as if other systems had begun to send them: in
+//! the most important numbers another unit and a shift, in the most important text another spelling, in one more number
+//! gaps. The labels stay as they are, so that a model which learns from the new rows can be better.
 
 use lemnis_app::settings::Task;
 use lemnis_app::stage::{Scores, score};
@@ -51,35 +50,31 @@ pub fn part(
 
     let mut changes = vec!["the rows with the highest scores".to_owned()];
     let important: Vec<&String> = important.iter().filter(|name| *name != target && rest.has(name)).collect();
-    let mut scaled = None;
-    let mut moved = None;
-    let mut emptied = None;
-    for name in &important {
+    let (mut scaled, mut moved, mut emptied, mut respelt) = (false, false, false, false);
+    for name in important {
         let kind = rest.kind(name)?;
-        let whole_or_not = matches!(kind, Kind::Float | Kind::Int);
-        let column = if scaled.is_none() && whole_or_not {
-            scaled = Some(name);
+        let number = matches!(kind, Kind::Float | Kind::Int);
+        let column = if number && !scaled {
+            scaled = true;
             changes.push(format!("{name} in another unit (× {UNIT})"));
             scaled_column(&shifted, name)?
-        } else if moved.is_none() && whole_or_not {
-            moved = Some(name);
+        } else if number && !moved {
+            moved = true;
             changes.push(format!("{name} moved by one standard deviation"));
             moved_column(&shifted, rows, name)?
-        } else if emptied.is_none() && kind == Kind::Float {
-            emptied = Some(name);
+        } else if kind == Kind::Float && !emptied {
+            emptied = true;
             changes.push(format!("three quarters of {name} missing"));
             emptied_column(&shifted, name)?
+        } else if kind == Kind::Text && !respelt {
+            respelt = true;
+            changes.push(format!("{name} spelt otherwise"));
+            let values = shifted.texts(name)?;
+            Column::Text(values.into_iter().map(|value| value.map(|value| spelt_otherwise(&value))).collect())
         } else {
             continue;
         };
         shifted = shifted.with_column(name, column)?;
-    }
-    if scaled.is_none()
-        && let Some(name) = important.iter().find(|name| rest.kind(name).is_ok_and(|kind| kind == Kind::Text))
-        && let Some(value) = rarest(&rows.texts(name)?)
-    {
-        changes.push(format!("{name} always {value:?}"));
-        shifted = shifted.with_column(name, Column::Text(vec![Some(value); shifted.rows()]))?;
     }
     Ok(Live { same, shifted, how: changes.join(", ") })
 }
@@ -108,12 +103,10 @@ fn present(values: &[f64], change: impl Fn(f64) -> f64) -> Vec<Option<f64>> {
     values.iter().map(|value| (!value.is_nan()).then(|| change(*value))).collect()
 }
 
-fn rarest(values: &[Option<String>]) -> Option<String> {
-    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
-    for value in values.iter().flatten() {
-        *counts.entry(value).or_default() += 1;
-    }
-    counts.into_iter().min_by_key(|(_, count)| *count).map(|(value, _)| value.to_owned())
+/// The same word as another system would write it.
+fn spelt_otherwise(value: &str) -> String {
+    let upper = value.to_uppercase();
+    if upper == value { format!("{value}_") } else { upper }
 }
 
 fn moved_column(shifted: &Table, all: &Table, name: &str) -> Result<Column, Failure> {
