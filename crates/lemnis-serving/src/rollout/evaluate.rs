@@ -64,7 +64,7 @@ fn decide(rollout: &Rollout, seen: &Evidence) -> Decision {
     if seen.ln_e >= seen.ln_e_threshold {
         let before = Evidence::carried(seen, &rollout.carried);
         let reason = format!(
-            "version {} failed {} of {} requests, version {} {} of {} (e-value {:.0}, limit {:.0})",
+            "version {} failed {} of {} requests, version {} {} of {} (e-value {:.2e}, limit {:.0})",
             rollout.to_version,
             canary.errors,
             canary.requests,

@@ -197,8 +197,9 @@ async fn drill(
 
 /// A rollout in one sentence.
 fn story(rollout: &Rollout) -> String {
-    let weights: Vec<String> =
+    let mut weights: Vec<String> =
         rollout.history.iter().map(|transition| format!("{} %", transition.weight_bp / 100)).collect();
+    weights.dedup();
     let end = match rollout.state {
         RolloutState::Promoted => "took over".to_owned(),
         RolloutState::Aborted => format!("rolled back: {}", rollout.reason.clone().unwrap_or_default()),

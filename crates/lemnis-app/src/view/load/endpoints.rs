@@ -53,8 +53,9 @@ async fn row(
         settings.and_then(|settings| settings.endpoints.get(name)).map(|endpoint| endpoint.model_name());
     let model = state.map(|state| state.model.as_str()).or(declared).unwrap_or(name).to_owned();
     let rollouts = app.rollouts.list_rollouts(Some(name), 1).await.context("looking for rollouts")?;
-    let drift = newest(app, name, VerdictKind::Drift).await?;
-    let performance = newest(app, name, VerdictKind::Performance).await?;
+    let serving = state.map(|state| state.champion_version);
+    let drift = newest(app, name, VerdictKind::Drift, serving).await?;
+    let performance = newest(app, name, VerdictKind::Performance, serving).await?;
 
     let arms = live.as_ref().map(arms).unwrap_or_default();
     let requests: u64 = arms.iter().map(|arm| arm.requests).sum();
@@ -88,10 +89,18 @@ async fn row(
     })
 }
 
-async fn newest(app: &App, name: &str, kind: VerdictKind) -> Result<Option<crate::view::VerdictRow>, Error> {
-    let subject = format!("endpoint/{name}");
-    let found = app.verdicts.latest(Some(&subject), Some(kind), 1).await.context("looking for verdicts")?;
-    Ok(found.first().map(verdict_row))
+/// The newest verdict on the version that serves: what was said of an earlier one is no news of this one.
+async fn newest(
+    app: &App,
+    name: &str,
+    kind: VerdictKind,
+    serving: Option<u32>,
+) -> Result<Option<crate::view::VerdictRow>, Error> {
+    let of_serving = |verdict: &&Verdict| match (verdict.inputs["version"].as_u64(), serving) {
+        (Some(judged), Some(serving)) => judged == u64::from(serving),
+        _ => true,
+    };
+    Ok(verdicts(app, name, kind).await?.iter().rev().find(of_serving).map(verdict_row))
 }
 
 fn arms(view: &EndpointView) -> Vec<Arm> {
