@@ -9,6 +9,7 @@ pub mod dataset;
 mod error;
 pub mod frame;
 pub mod git;
+pub mod lineage;
 pub mod model;
 pub mod monitor;
 pub mod project;

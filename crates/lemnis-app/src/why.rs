@@ -5,6 +5,7 @@ use lemnis_quality::VerdictKind;
 use lemnis_tracking::{GateReport, ModelVersion, Run};
 use serde::Serialize;
 
+use crate::lineage::{self, STAGE_RUN, StageRun};
 use crate::model::{CHAMPION, DATA_DIGEST, GIT_COMMIT, MODEL_DIGEST};
 use crate::{App, Context, Error, authorise};
 
@@ -61,6 +62,9 @@ pub async fn why(app: &App, who: &Principal, name: &str) -> Result<Why, Error> {
     }
     if let Some(run) = run_of(app, &version).await? {
         links.extend(run_links(&run, &version));
+        if let Some(link) = stage_link(app, &run).await? {
+            links.push(link);
+        }
     }
     if let Some(link) = data_link(app, &settings).await? {
         links.push(link);
@@ -188,6 +192,27 @@ fn run_links(run: &Run, version: &ModelVersion) -> Vec<Link> {
         });
     }
     links
+}
+
+/// The stage run that opened the run: its inputs by digest, and what it ran in.
+async fn stage_link(app: &App, run: &Run) -> Result<Option<Link>, Error> {
+    let (Some(stage), Some(id)) = (run.tag("lemnis.stage"), run.tag(STAGE_RUN)) else { return Ok(None) };
+    let Some(found) = lineage::stage_run(app, stage, id).await? else { return Ok(None) };
+    let StageRun { stage, reason, is_dirty, deps, environment, .. } = found;
+    let mut facts: Vec<(String, String)> = deps
+        .into_iter()
+        .map(|dep| {
+            (dep.path, dep.digest.map_or_else(|| "not recorded".to_owned(), |digest| digest.to_string()))
+        })
+        .collect();
+    for (name, value) in environment.as_object().into_iter().flatten() {
+        facts.push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+    }
+    if is_dirty {
+        facts.push(("working tree".to_owned(), "differed from the commit".to_owned()));
+    }
+    let title = format!("stage {stage} ran: {reason}");
+    Ok(Some(Link { what: "stage", title, facts, at_ms: None, href: None }))
 }
 
 async fn data_link(app: &App, settings: &Option<crate::Settings>) -> Result<Option<Link>, Error> {

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use lemnis_app::lineage::{self, Reproduction, StageRun};
 use lemnis_app::model::{self, Promote, Submit};
 use lemnis_app::monitor::{self, Check};
 use lemnis_app::release::{self, Deploy};
@@ -16,7 +17,7 @@ use crate::Server;
 
 type Answer = Result<Json<Value>, ApiError>;
 
-/// `POST /api/v1/models/{name}:{submit|promote}`.
+/// `POST /api/v1/models/{name}:{submit|promote|reproduced}`.
 pub(super) async fn model(
     State(server): State<Server>,
     Path(target): Path<String>,
@@ -36,7 +37,13 @@ pub(super) async fn model(
                 model::promote(app, who, &Promote { model: name.to_owned(), version: body.version }).await?,
             )
         }
-        _ => Err(ApiError::invalid(format!("a model cannot {verb:?}; it can submit and promote"))),
+        "reproduced" => {
+            lineage::keep_reproduction(app, who, name, &read::<Reproduction>(body)?).await?;
+            answer(json!({}))
+        }
+        _ => Err(ApiError::invalid(format!(
+            "a model cannot {verb:?}; it can submit, promote and be reproduced"
+        ))),
     }
 }
 
@@ -69,6 +76,12 @@ pub(super) async fn endpoint(
 pub(super) async fn verdict(State(server): State<Server>, Json(verdict): Json<Verdict>) -> Answer {
     monitor::keep_validation(&server.app, &server.principal, &verdict).await?;
     answer(json!({ "id": verdict.id }))
+}
+
+/// `POST /api/v1/stage-runs`: a stage that a command ran in the working tree.
+pub(super) async fn stage_run(State(server): State<Server>, Json(run): Json<StageRun>) -> Answer {
+    lineage::keep_stage_run(&server.app, &server.principal, &run).await?;
+    answer(json!({ "id": run.id }))
 }
 
 fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {

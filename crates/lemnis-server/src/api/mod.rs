@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Router<Server> {
         .route("/api/v1/flow-runs", get(read::flow_runs))
         .route("/api/v1/events", get(read::events))
         .route("/api/v1/verdicts", get(read::verdicts).post(act::verdict))
+        .route("/api/v1/stage-runs", axum::routing::post(act::stage_run))
         .route("/api/v1/why/{name}", get(read::why))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
