@@ -50,7 +50,9 @@ pub fn commit(root: &Path, paths: &[&str], message: &str) -> Result<Option<Strin
     let mut add = vec!["add", "--"];
     add.extend(&present);
     retry_lock(root, || run(root, &add), "git add")?;
-    let staged = run(root, &["diff", "--cached", "--quiet"])?;
+    let mut diff = vec!["diff", "--cached", "--quiet", "--"];
+    diff.extend(&present);
+    let staged = run(root, &diff)?;
     if staged.status.success() {
         return Ok(None);
     }
@@ -59,7 +61,9 @@ pub fn commit(root: &Path, paths: &[&str], message: &str) -> Result<Option<Strin
         Identity::Configured => Vec::new(),
         Identity::Fallback => fallback.to_vec(),
     };
-    arguments.extend(["commit", "--quiet", "--no-verify", "-m", message]);
+    // Only what is named: whatever else the user has staged is not part of this commit.
+    arguments.extend(["commit", "--quiet", "--no-verify", "-m", message, "--"]);
+    arguments.extend(&present);
     retry_lock(root, || run(root, &arguments), "git commit")?;
     head(root)
 }
@@ -80,7 +84,7 @@ pub fn is_dirty(root: &Path) -> Result<bool, Error> {
 }
 
 /// Another Git process may hold the index for a moment; one that was killed leaves its lock behind for ever. A lock
-/// that nobody released for three seconds is taken to be such a remainder: Lemnis's own commits take milliseconds.
+/// that stays for three seconds while no `git` works in the directory is such a remainder.
 fn retry_lock(root: &Path, act: impl Fn() -> Result<Output, Error>, what: &str) -> Result<(), Error> {
     let lock = root.join(".git/index.lock");
     for attempt in 0..20 {
@@ -91,12 +95,26 @@ fn retry_lock(root: &Path, act: impl Fn() -> Result<Output, Error>, what: &str) 
         if !lock.exists() && attempt > 0 || !String::from_utf8_lossy(&output.stderr).contains(".lock") {
             return expect(output, what, root);
         }
-        if attempt == 15 {
+        if attempt == 15 && !git_works_in(root, &lock) {
             std::fs::remove_file(&lock).ok();
         }
         std::thread::sleep(Duration::from_millis(200));
     }
     expect(act()?, what, root)
+}
+
+/// Whether a `git` process works in `root`, such as a commit whose message is being edited. Where processes cannot be
+/// listed, a lock younger than ten minutes is taken for a sign of one.
+fn git_works_in(root: &Path, lock: &Path) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        let age = lock.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        return age.is_none_or(|age| age < Duration::from_secs(600));
+    };
+    processes.flatten().any(|process| {
+        let is_git =
+            std::fs::read_to_string(process.path().join("comm")).is_ok_and(|name| name.starts_with("git"));
+        is_git && std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(root))
+    })
 }
 
 fn run(root: &Path, arguments: &[&str]) -> Result<Output, Error> {

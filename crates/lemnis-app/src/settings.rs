@@ -91,6 +91,11 @@ pub struct EndpointSettings {
 }
 
 impl EndpointSettings {
+    /// The alias that it follows, and that follows it: `champion` where none is named.
+    pub fn alias(&self) -> &str {
+        self.model.split_once('@').map_or(crate::model::CHAMPION, |(_, alias)| alias)
+    }
+
     /// The registered model's name, without its alias.
     pub fn model_name(&self) -> &str {
         self.model.split_once('@').map_or(self.model.as_str(), |(name, _)| name)

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::output::Failure;
-use crate::wiring;
+use crate::{serve, wiring};
 
 /// Where the answers come from.
 pub enum Client {
@@ -24,7 +24,12 @@ pub enum Client {
         http: reqwest::Client,
     },
     /// The project's own state, in this process.
-    Mounted(lemnis_server::Router),
+    Mounted {
+        /// What a server would answer with.
+        router: lemnis_server::Router,
+        /// The project.
+        project: Project,
+    },
 }
 
 /// What a running server says about itself in `.lemnis/server.json`.
@@ -45,11 +50,11 @@ impl Client {
             return Self::remote(server, context.token.clone());
         }
         let project = require_project(&context.dir)?;
-        if let Some(running) = running_server(&project).await {
+        if let Some(running) = running_server(&project, context.token.as_deref()).await {
             return Self::remote(&running.url, context.token.clone());
         }
-        let app = wiring::open(project, context.clock.clone()).await?;
-        Ok(Self::Mounted(wiring::router(app, wiring::Identity::default())))
+        let app = wiring::open(project.clone(), context.clock.clone()).await?;
+        Ok(Self::Mounted { router: wiring::router(app, wiring::Identity::default()), project })
     }
 
     fn remote(base: &str, token: Option<String>) -> Result<Self, Failure> {
@@ -91,7 +96,9 @@ impl Client {
                 let status = answer.status().as_u16();
                 (status, answer.text().await.map_err(unreachable)?)
             }
-            Self::Mounted(router) => {
+            Self::Mounted { router, project } => {
+                // A server that started meanwhile routes by its own memory: nothing may change beside it.
+                let _alone = if method == "POST" { Some(serve::lock(project)?) } else { None };
                 let (status, bytes) =
                     lemnis_server::call(router, method, path, body.map(|body| body.to_string())).await;
                 (status, String::from_utf8_lossy(&bytes).into_owned())
@@ -105,12 +112,22 @@ impl Client {
     }
 }
 
-/// The project's server, if one runs and answers as the one that wrote the file.
-pub async fn running_server(project: &Project) -> Option<ServerFile> {
+/// The project's server, if one runs: it answers as the one that wrote the file, wants a token, or takes its time.
+pub async fn running_server(project: &Project, token: Option<&str>) -> Option<ServerFile> {
     let text = std::fs::read_to_string(project.server_file()).ok()?;
     let file: ServerFile = serde_json::from_str(&text).ok()?;
     let http = reqwest::Client::builder().timeout(Duration::from_millis(1500)).build().ok()?;
-    let answer = http.get(format!("{}/api/v1/server", file.url)).send().await.ok()?;
+    let mut request = http.get(format!("{}/api/v1/server", file.url));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => return error.is_timeout().then_some(file),
+    };
+    if matches!(answer.status().as_u16(), 401 | 403) {
+        return Some(file);
+    }
     let body: Value = answer.json().await.ok()?;
     (body["instance"] == Value::String(file.instance.clone())).then_some(file)
 }

@@ -176,7 +176,7 @@ fn worker(
 }
 
 /// One server a project: two would lease, route and roll out against each other.
-fn lock(project: &Project) -> Result<File, Failure> {
+pub fn lock(project: &Project) -> Result<File, Failure> {
     let dir = project.state_dir();
     std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
     let path = dir.join("server.lock");

@@ -138,3 +138,16 @@ fn a_server_for_other_machines_wants_a_token() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("LEMNIS_TOKEN"), "{}", stderr(&output));
 }
+
+#[test]
+fn no_command_acts_beside_a_server_that_wants_a_token() {
+    let home = tempfile::tempdir().unwrap();
+    let server = support::Up::start_with(home.path(), &[("LEMNIS_TOKEN", "s3cret")]);
+    let output = run(home.path(), &["models", "promote", "churn/1"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("LEMNIS_TOKEN"), "{}", stderr(&output));
+    let mut command = support::lemnis(home.path());
+    let output = command.env("LEMNIS_TOKEN", "s3cret").args(["models", "list"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    drop(server);
+}

@@ -45,11 +45,11 @@ pub async fn promote(app: &App, who: &Principal, cmd: &Promote) -> Result<Promot
     let serving: Vec<String> = settings
         .endpoints
         .iter()
-        .filter(|(_, endpoint)| endpoint.model == format!("{}@{CHAMPION}", cmd.model))
+        .filter(|(_, endpoint)| endpoint.model_name() == cmd.model && endpoint.alias() == CHAMPION)
         .map(|(name, _)| name.clone())
         .collect();
     if champion.is_none() || serving.is_empty() {
-        release::crown(app, who, &cmd.model, cmd.version, &report.id).await?;
+        release::crown(app, who, (&cmd.model, CHAMPION), cmd.version, &report.id).await?;
         return Ok(Promoted { report, rollouts: Vec::new(), is_champion: true });
     }
     for endpoint in &serving {

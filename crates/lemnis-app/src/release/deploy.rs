@@ -8,7 +8,7 @@ use lemnis_serving::{EndpointState, Fault};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::model::{CHAMPION, load, version};
+use crate::model::{load, version};
 use crate::{App, Context, Error, authorise};
 
 /// Wants a version to serve.
@@ -47,14 +47,18 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
     let settings = app.project.settings()?;
     let endpoint = settings.endpoint(&cmd.endpoint)?;
     let model_name = endpoint.model_name();
+    let alias = endpoint.alias();
     let number = match cmd.version {
         Some(number) => number,
         None => {
-            let champion =
-                app.registry.version_by_alias(model_name, CHAMPION).await.context("finding the champion")?;
-            let hint = format!("lemnis models promote {model_name}@challenger");
-            champion
-                .ok_or_else(|| Error::conflict(format!("{model_name} has no champion yet"), hint))?
+            let named =
+                app.registry.version_by_alias(model_name, alias).await.context("finding the version")?;
+            let hint = format!(
+                "lemnis models promote {model_name}@challenger, or lemnis deploy {} --version N",
+                cmd.endpoint
+            );
+            named
+                .ok_or_else(|| Error::conflict(format!("{model_name} has no version @{alias} yet"), hint))?
                 .version
         }
     };
@@ -72,19 +76,28 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
         let summary = format!("version {number} is on its way: {} % of the traffic", active.weight_bp / 100);
         return Ok(Deployed { version: number, summary, rollout: Some(active.clone()) });
     }
+    // Planned before anything ends: a policy that cannot work leaves all as it is.
+    let planned = match &state {
+        Some(state) if state.champion_version != number && !cmd.all_at_once => {
+            Some(plan(app, cmd, endpoint.rollout.clone(), state, number)?)
+        }
+        _ => None,
+    };
     if let Some(active) = active {
         let ended = active.superseded(number, now);
         app.rollouts.put_rollout(&ended).await.context("ending the rollout before")?;
         app.endpoints.apply(&ended).context("ending the rollout before")?;
     }
+    if let Some(rollout) = planned {
+        return begin(app, who, rollout, model).await;
+    }
+    let because = cmd.because.clone().unwrap_or_else(|| "deployed at once".to_owned());
     match state {
         Some(state) if state.champion_version == number => {
             app.endpoints.deploy(&cmd.endpoint, number, model);
+            super::crown(app, who, (model_name, alias), number, &because).await?;
             let summary = format!("{} serves version {number} of {model_name}", cmd.endpoint);
             Ok(Deployed { version: number, summary, rollout: None })
-        }
-        Some(state) if !cmd.all_at_once => {
-            begin(app, who, cmd, endpoint.rollout.clone(), &state, number, model).await
         }
         state => {
             let next = match state {
@@ -93,8 +106,7 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
             };
             app.rollouts.put_endpoint(&next).await.context("keeping the endpoint")?;
             app.endpoints.deploy(&cmd.endpoint, number, model);
-            let because = cmd.because.clone().unwrap_or_else(|| "deployed at once".to_owned());
-            super::crown(app, who, model_name, number, &because).await?;
+            super::crown(app, who, (model_name, alias), number, &because).await?;
             let data = json!({ "version": number, "all_at_once": true, "because": because });
             let id = format!("endpoint.deployed/{}/{number}/{now}", cmd.endpoint);
             app.record(id, who, "endpoint.deployed", format!("endpoint/{}", cmd.endpoint), data).await?;
@@ -104,16 +116,14 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
     }
 }
 
-async fn begin(
+fn plan(
     app: &App,
-    who: &Principal,
     cmd: &Deploy,
     policy: lemnis_serving::rollout::Policy,
     state: &EndpointState,
     number: u32,
-    model: Arc<lemnis_model::Model>,
-) -> Result<Deployed, Error> {
-    let rollout = Rollout::begin(Begin {
+) -> Result<Rollout, Error> {
+    Rollout::begin(Begin {
         id: uuid::Uuid::now_v7().simple().to_string(),
         endpoint: cmd.endpoint.clone(),
         from_version: state.champion_version,
@@ -123,9 +133,23 @@ async fn begin(
         because: cmd.because.clone(),
         now: app.clock.now_ms(),
     })
-    .context("planning the rollout")?;
+    .context("planning the rollout")
+}
+
+async fn begin(
+    app: &App,
+    who: &Principal,
+    rollout: Rollout,
+    model: Arc<lemnis_model::Model>,
+) -> Result<Deployed, Error> {
     app.rollouts.put_rollout(&rollout).await.context("keeping the rollout")?;
-    app.endpoints.begin(&rollout, model).context("starting the rollout")?;
+    if let Err(error) = app.endpoints.begin(&rollout, model) {
+        // A rollout that routes nothing must not stand in the way of the next one.
+        let ended = rollout.aborted(&format!("it could not start: {error}"), app.clock.now_ms());
+        app.rollouts.put_rollout(&ended).await.context("ending the rollout")?;
+        return Err(error).context("starting the rollout");
+    }
+    let (endpoint, number) = (&rollout.endpoint, rollout.to_version);
     let data = json!({
         "rollout": rollout.id,
         "from_version": rollout.from_version,
@@ -135,8 +159,7 @@ async fn begin(
         "fault": rollout.fault,
     });
     let id = format!("rollout.started/{}", rollout.id);
-    app.record(id, who, "rollout.started", format!("endpoint/{}", cmd.endpoint), data).await?;
-    let summary =
-        format!("version {number} gets {} % of the traffic of {}", rollout.weight_bp / 100, cmd.endpoint);
+    app.record(id, who, "rollout.started", format!("endpoint/{endpoint}"), data).await?;
+    let summary = format!("version {number} gets {} % of the traffic of {endpoint}", rollout.weight_bp / 100);
     Ok(Deployed { version: number, summary, rollout: Some(rollout) })
 }

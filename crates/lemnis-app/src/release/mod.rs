@@ -9,7 +9,8 @@ mod restore;
 mod rollback;
 mod tick;
 
-pub use crown::crown;
+use crown::alias_of;
+pub(crate) use crown::crown;
 pub use deploy::{Deploy, Deployed, deploy};
 pub use restore::restore;
 pub use rollback::{RolledBack, rollback};

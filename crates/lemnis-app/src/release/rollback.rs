@@ -50,7 +50,8 @@ pub async fn rollback(app: &App, who: &Principal, endpoint: &str) -> Result<Roll
         super::restore::bring_up(app, &next).await?;
     }
     let because = format!("rollback/{now}");
-    super::crown(app, who, &next.model, next.champion_version, &because).await?;
+    let alias = super::alias_of(app, endpoint)?;
+    super::crown(app, who, (&next.model, &alias), next.champion_version, &because).await?;
     let data = json!({ "from_version": state.champion_version, "to_version": next.champion_version });
     let id = format!("endpoint.rolled_back/{endpoint}/{now}");
     app.record(id, who, "endpoint.rolled_back", format!("endpoint/{endpoint}"), data).await?;

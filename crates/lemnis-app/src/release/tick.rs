@@ -35,7 +35,8 @@ async fn carry_out(app: &App, change: &Rollout) -> Result<(), Error> {
         app.rollouts.settle(change, &next).await.context("ending the rollout")?;
         app.endpoints.apply(change).context("moving the traffic")?;
         let because = change.because.clone().unwrap_or_else(|| change.id.clone());
-        super::crown(app, &who, &state.model, change.to_version, &because).await?;
+        let alias = super::alias_of(app, &change.endpoint)?;
+        super::crown(app, &who, (&state.model, &alias), change.to_version, &because).await?;
     } else {
         app.rollouts.put_rollout(change).await.context("keeping the rollout")?;
         app.endpoints.apply(change).context("moving the traffic")?;

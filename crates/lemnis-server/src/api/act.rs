@@ -23,7 +23,11 @@ pub(super) async fn model(
     Path(target): Path<String>,
     body: Option<Json<Value>>,
 ) -> Answer {
-    let (name, verb) = verb_of(&target)?;
+    to_the_end(async move { model_act(&server, &target, body).await }).await
+}
+
+async fn model_act(server: &Server, target: &str, body: Option<Json<Value>>) -> Answer {
+    let (name, verb) = verb_of(target)?;
     let (app, who) = (&server.app, &server.principal);
     match verb {
         "submit" => answer(model::submit(app, who, &Submit { model: name.to_owned() }).await?),
@@ -53,7 +57,11 @@ pub(super) async fn endpoint(
     Path(target): Path<String>,
     body: Option<Json<Value>>,
 ) -> Answer {
-    let (name, verb) = verb_of(&target)?;
+    to_the_end(async move { endpoint_act(&server, &target, body).await }).await
+}
+
+async fn endpoint_act(server: &Server, target: &str, body: Option<Json<Value>>) -> Answer {
+    let (name, verb) = verb_of(target)?;
     let (app, who) = (&server.app, &server.principal);
     let mut fields = body.map_or_else(|| json!({}), |Json(body)| body);
     if let Some(fields) = fields.as_object_mut() {
@@ -82,6 +90,15 @@ pub(super) async fn verdict(State(server): State<Server>, Json(verdict): Json<Ve
 pub(super) async fn stage_run(State(server): State<Server>, Json(run): Json<StageRun>) -> Answer {
     lineage::keep_stage_run(&server.app, &server.principal, &run).await?;
     answer(json!({ "id": run.id }))
+}
+
+/// Carries an act out even when the caller goes away in the middle of it: what is stored and what is routed change
+/// together or not at all.
+async fn to_the_end(act: impl Future<Output = Answer> + Send + 'static) -> Answer {
+    match tokio::spawn(act).await {
+        Ok(answer) => answer,
+        Err(error) => Err(ApiError::internal(format!("the act broke off: {error}"))),
+    }
 }
 
 fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {

@@ -19,6 +19,12 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    pub(crate) fn internal(error: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Internal, error: error.into(), causes: Vec::new(), hint: None }
+    }
+}
+
 impl<E: Classify> From<E> for ApiError {
     fn from(error: E) -> Self {
         let mut causes = Vec::new();

@@ -82,7 +82,8 @@ pub async fn react(it: &Loop<'_>, step: &Step, journal: &mut Journal) -> Result<
 async fn retrain(it: &Loop<'_>, step: &Step, endpoint: &str, rows: usize) -> Result<FlowRun, Failure> {
     step.says("drift → retrain");
     let earlier = it.app.queue.list(20).await?;
-    let known = earlier.into_iter().find(|run| run.trigger["endpoint"] == endpoint);
+    let is_of_use = |run: &FlowRun| !matches!(run.state, FlowState::Failed | FlowState::Cancelled);
+    let known = earlier.into_iter().find(|run| run.trigger["endpoint"] == endpoint && is_of_use(run));
     let id = match known {
         Some(run) => run.id,
         None => {

@@ -59,7 +59,13 @@ pub struct Up {
 impl Up {
     /// Starts `lemnis up` in `dir` on a free port.
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    /// As [`Up::start`], with variables in its environment.
+    pub fn start_with(dir: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = lemnis(dir);
+        command.envs(variables.iter().copied());
         command.args(["up", "--port", "0", "--json"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let mut text = String::new();

@@ -81,7 +81,9 @@ impl<'a> Watcher<'a> {
             Some(server) => Some(server.clone()),
             None => {
                 let project = Project::at(&self.root);
-                self.context.block_on(async { Ok(running_server(&project).await.map(|file| file.url)) })?
+                self.context.block_on(async {
+                    Ok(running_server(&project, self.context.token.as_deref()).await.map(|file| file.url))
+                })?
             }
         };
         let url = match named {
