@@ -68,6 +68,22 @@ pub fn commit(root: &Path, paths: &[&str], message: &str) -> Result<Option<Strin
     head(root)
 }
 
+/// Checks `commit` out into `path` beside the working tree of `root`, on no branch.
+pub fn add_worktree(root: &Path, path: &Path, commit: &str) -> Result<(), Error> {
+    let place = path.display().to_string();
+    expect(
+        run(root, &["worktree", "add", "--quiet", "--detach", "--force", &place, commit])?,
+        "git worktree add",
+        root,
+    )
+}
+
+/// Removes what [`add_worktree`] made.
+pub fn remove_worktree(root: &Path, path: &Path) -> Result<(), Error> {
+    let place = path.display().to_string();
+    expect(run(root, &["worktree", "remove", "--force", "--force", &place])?, "git worktree remove", root)
+}
+
 /// The present commit's full name; nothing before the first commit or outside a repository.
 pub fn head(root: &Path) -> Result<Option<String>, Error> {
     let output = run(root, &["rev-parse", "--verify", "--quiet", "HEAD"])?;

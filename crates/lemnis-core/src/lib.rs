@@ -1,4 +1,4 @@
-//! The words every Lemnis crate shares: errors by kind, clocks, digests, events and principals.
+//! The words every Lemnis crate shares: errors by kind, clocks, digests, events, principals, whole files.
 //!
 //! The crate stays dull and small: it holds no behaviour of a domain and depends on nothing of ours.
 
@@ -6,10 +6,12 @@ mod clock;
 mod digest;
 mod error;
 mod event;
+mod file;
 mod principal;
 
 pub use clock::{Clock, FixedClock, Millis, rfc3339};
 pub use digest::Digest;
 pub use error::{Classify, ErrorKind};
 pub use event::{Event, EventLog, LogError};
+pub use file::write_whole;
 pub use principal::{Action, Principal, Role};

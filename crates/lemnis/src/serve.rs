@@ -96,10 +96,9 @@ pub async fn start(project: Project, clock: Arc<dyn Clock>, options: &Options) -
     })));
     let file = ServerFile { url: url.clone(), pid: std::process::id(), instance };
     let path = project.server_file();
-    let temporary = path.with_extension("json.tmp");
     let text = serde_json::to_string(&file).unwrap_or_default();
-    std::fs::write(&temporary, text).map_err(io_failure(format!("writing {}", path.display())))?;
-    std::fs::rename(&temporary, &path).map_err(io_failure(format!("writing {}", path.display())))?;
+    lemnis_core::write_whole(&path, |out| out.write_all(text.as_bytes()))
+        .map_err(io_failure(format!("writing {}", path.display())))?;
     let mut running = Running { url, app, project, stop, tasks, _lock: lock };
     if options.monitors {
         running.start_monitors();

@@ -27,18 +27,11 @@ pub fn write_files(root: &Path, plan: &Plan) -> Result<Vec<String>, Error> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(Error::file(parent, "created"))?;
         }
-        write_atomically(&path, &text)?;
+        lemnis_core::write_whole(&path, |out| out.write_all(text.as_bytes()))
+            .map_err(Error::file(&path, "written"))?;
         written.push(name.to_owned());
     }
     Ok(written)
-}
-
-fn write_atomically(path: &Path, text: &str) -> Result<(), Error> {
-    let mut name = path.file_name().map(|name| name.to_os_string()).unwrap_or_default();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    std::fs::write(&temporary, text).map_err(Error::file(&temporary, "written"))?;
-    std::fs::rename(&temporary, path).map_err(Error::file(path, "written"))
 }
 
 const GITIGNORE: &str = "\

@@ -40,8 +40,7 @@ pub fn evaluate(
     let mut text = serde_json::to_string_pretty(&evaluated.metrics)
         .map_err(|error| Error::invalid(format!("metrics cannot be written: {error}")))?;
     text.push('\n');
-    let temporary = metrics_file.with_extension("json.tmp");
-    std::fs::write(&temporary, text).map_err(Error::file(&temporary, "written"))?;
-    std::fs::rename(&temporary, metrics_file).map_err(Error::file(metrics_file, "written"))?;
+    lemnis_core::write_whole(metrics_file, |out| out.write_all(text.as_bytes()))
+        .map_err(Error::file(metrics_file, "written"))?;
     Ok(evaluated)
 }

@@ -2,8 +2,7 @@
 //!
 //! No time, run or host goes into the files; what MLflow would fill with chance comes from the model's digest.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 
 use lemnis_core::Digest;
@@ -39,7 +38,7 @@ pub(crate) fn save(dir: &Path, saved: &Saved<'_>) -> Result<()> {
     }
     write(&dir.join(MLMODEL), mlmodel(saved, &digest, takes_text).as_bytes())?;
     // the renames themselves are on disk once the folder is
-    File::open(dir).and_then(|folder| folder.sync_all()).map_err(failed(dir))
+    Ok(())
 }
 
 fn mlmodel(saved: &Saved<'_>, digest: &Digest, takes_text: bool) -> String {
@@ -92,15 +91,8 @@ fn make_dir(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(failed(dir))
 }
 
-/// Writes beside the target, syncs and renames.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = Path::new(&temporary);
-    let mut file = File::create(temporary).map_err(failed(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed(path))?;
-    drop(file);
-    fs::rename(temporary, path).map_err(failed(path))
+    lemnis_core::write_whole(path, |out| out.write_all(bytes)).map_err(failed(path))
 }
 
 fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {

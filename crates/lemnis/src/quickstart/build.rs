@@ -1,6 +1,6 @@
 //! Steps 2 to 5: the data, the pipeline, the training run, the gate.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use lemnis_app::model::{self, CHAMPION, Promote, Submit};
@@ -141,13 +141,12 @@ fn commit(root: &Path, paths: &[&str], message: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write(path: &PathBuf, text: &str) -> Result<(), Failure> {
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(io_failure(format!("creating {}", parent.display())))?;
     }
-    let temporary = path.with_extension("yaml.tmp");
-    std::fs::write(&temporary, text).map_err(io_failure(format!("writing {}", path.display())))?;
-    std::fs::rename(&temporary, path).map_err(io_failure(format!("writing {}", path.display())))
+    lemnis_core::write_whole(path, |out| out.write_all(text.as_bytes()))
+        .map_err(io_failure(format!("writing {}", path.display())))
 }
 
 fn short(digest: &str) -> String {

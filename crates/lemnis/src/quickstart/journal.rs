@@ -4,8 +4,6 @@
 //! done again; every step is written so that doing it again changes nothing that it had already achieved.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lemnis_app::scaffold::Plan;
@@ -89,12 +87,8 @@ impl Journal {
         if let Some(parent) = self.path.parent() {
             std::fs::create_dir_all(parent).map_err(io_failure(what()))?;
         }
-        let temporary = self.path.with_extension("json.tmp");
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| Failure::new(ErrorKind::Internal, error.to_string()))?;
-        let mut file = File::create(&temporary).map_err(io_failure(what()))?;
-        file.write_all(text.as_bytes()).map_err(io_failure(what()))?;
-        file.sync_all().map_err(io_failure(what()))?;
-        std::fs::rename(&temporary, &self.path).map_err(io_failure(what()))
+        lemnis_core::write_whole(&self.path, |out| out.write_all(text.as_bytes())).map_err(io_failure(what()))
     }
 }
