@@ -49,9 +49,37 @@ impl Cache {
         Self { dir, scratch, shared: self.shared, link_types: vec![LinkType::Copy] }
     }
 
+    /// An empty store beside this one for objects that are not to be seen yet, on the same file system; it is gone
+    /// with the returned directory.
+    pub(crate) fn staging(&self) -> Result<(TempDir, Self)> {
+        self.make_dirs(&self.dir)?;
+        let holder = tempfile::Builder::new()
+            .prefix(fsx::TEMP_PREFIX)
+            .suffix(fsx::TEMP_SUFFIX)
+            .tempdir_in(&self.dir)
+            .map_err(Error::io("create a directory in", &self.dir))?;
+        let dir = holder.path().to_path_buf();
+        let staging =
+            Self { dir, scratch: self.scratch.clone(), shared: false, link_types: vec![LinkType::Copy] };
+        Ok((holder, staging))
+    }
+
+    /// Moves a whole object here from a store made by [`Cache::staging`].
+    pub(crate) fn adopt(&self, staging: &Self, name: HashName, md5: &str) -> Result<()> {
+        let (from, to) = (staging.object_path(name, md5), self.object_path(name, md5));
+        if let Some(dir) = to.parent() {
+            self.make_dirs(dir)?;
+        }
+        fs::rename(&from, &to).map_err(Error::io("write", &to))
+    }
+
     /// Whether workspace files are of their own, not links to objects.
     pub(crate) fn copies(&self) -> bool {
         matches!(self.link_types.first(), Some(LinkType::Reflink | LinkType::Copy))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     pub(crate) fn runs_dir(&self) -> PathBuf {

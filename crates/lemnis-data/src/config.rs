@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) shared: bool,
     pub(crate) link_types: Vec<LinkType>,
     pub(crate) remote: Option<String>,
+    /// The options of each remote by its name; `url` is a URL or an absolute path.
+    pub(crate) remotes: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Config {
@@ -69,8 +71,27 @@ impl Config {
             shared,
             link_types,
             remote: get("core.remote").map(str::to_owned),
+            remotes: remotes(dvc_dir, &values),
         })
     }
+}
+
+/// The sections `['remote "name"']`. A directory is given relative to the configuration's own.
+fn remotes(dvc_dir: &Path, values: &BTreeMap<String, Entry>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut out: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (key, entry) in values {
+        let Some((name, option)) = key.strip_prefix("remote \"").and_then(|rest| rest.rsplit_once("\"."))
+        else {
+            continue;
+        };
+        let is_dir = option == "url" && !entry.value.contains("://") && !entry.value.starts_with('~');
+        let value = match is_dir {
+            true => fsx::normalize(dvc_dir, Path::new(&entry.value)).display().to_string(),
+            false => entry.value.clone(),
+        };
+        out.entry(name.to_owned()).or_default().insert(option.to_owned(), value);
+    }
+    out
 }
 
 struct Entry {
@@ -95,7 +116,7 @@ fn link_type(name: &str, entry: &Entry) -> Result<LinkType> {
     }
 }
 
-fn truth(text: &str) -> Option<bool> {
+pub(crate) fn truth(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Some(true),
         "false" | "no" | "off" | "0" => Some(false),
@@ -161,6 +182,7 @@ mod tests {
         assert_eq!(config.remote.as_deref(), Some("s"));
         assert_eq!(config.link_types, [LinkType::Hardlink, LinkType::Copy]);
         assert!(config.cache_dir.ends_with("store"));
+        assert!(config.remotes["s"]["url"].ends_with("/x"));
     }
 
     #[test]

@@ -142,6 +142,38 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A remote's object is not what its name says.
+    #[error("{place} is damaged: its content hashes to {md5}")]
+    Corrupt {
+        /// Where the object lies.
+        place: String,
+        /// What it hashes to.
+        md5: String,
+    },
+    /// A store did not do what was asked of it.
+    #[error("{action} {place} failed")]
+    Store {
+        /// What was asked, such as `reading`.
+        action: &'static str,
+        /// The URL or the key.
+        place: String,
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Some objects could not be moved.
+    #[error("{failed} of {objects} objects could not be {done}")]
+    Transfer {
+        /// `sent` or `fetched`.
+        done: &'static str,
+        /// How many failed.
+        failed: usize,
+        /// How many there were.
+        objects: usize,
+        /// The first failure.
+        #[source]
+        source: Box<Error>,
+    },
     /// Git could not be asked.
     #[error("git {command} failed: {message}")]
     Git {
@@ -184,7 +216,17 @@ impl Classify for Error {
             Self::StageFailed { .. }
             | Self::Interrupted { .. }
             | Self::Observer { .. }
+            | Self::Corrupt { .. }
             | Self::Git { .. } => ErrorKind::Internal,
+            Self::Transfer { source, .. } => source.kind(),
+            Self::Store { source, .. } => match source.downcast_ref::<object_store::Error>() {
+                Some(object_store::Error::NotFound { .. }) => ErrorKind::NotFound,
+                Some(
+                    object_store::Error::PermissionDenied { .. }
+                    | object_store::Error::Unauthenticated { .. },
+                ) => ErrorKind::PermissionDenied,
+                _ => ErrorKind::Internal,
+            },
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
                 io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
@@ -210,6 +252,8 @@ impl Classify for Error {
             Self::Unsaved { path } => {
                 Some(format!("keep them with `lemnis add {path}`, or check out with force"))
             }
+            Self::Corrupt { .. } => Some("remove it there and push it again from a repository that has it".into()),
+            Self::Transfer { source, .. } => source.hint(),
             Self::Locked { .. } => Some("wait for the other command to end".into()),
             Self::StageFailed { command, .. } => Some(format!("run it by hand to see why: {command}")),
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {

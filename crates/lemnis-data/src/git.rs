@@ -98,7 +98,7 @@ pub(crate) fn add(git_root: &Path, paths: &[PathBuf]) -> Result<()> {
 }
 
 /// What git prints; `None` when it answers with exit code 1.
-fn run(git_root: &Path, args: &[&str]) -> Result<Option<String>> {
+pub(crate) fn run(git_root: &Path, args: &[&str]) -> Result<Option<String>> {
     let command = args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default();
     let output = Command::new("git")
         .arg("-C")

@@ -1,9 +1,13 @@
 //! DVC's verbs, with DVC's names, arguments and meaning: one file each, listed once here.
 
 mod add;
+mod fetch;
 mod init;
+mod pull;
+mod push;
 mod repro;
 mod status;
+mod transfer;
 pub mod watcher;
 
 use clap::Subcommand;
@@ -21,6 +25,12 @@ pub enum Data {
     Repro(repro::Repro),
     /// Say which data and stages are not up to date
     Status(status::Status),
+    /// Send data to a remote
+    Push(push::Push),
+    /// Bring data from a remote into the cache and the workspace
+    Pull(pull::Pull),
+    /// Bring data from a remote into the cache
+    Fetch(fetch::Fetch),
 }
 
 impl Data {
@@ -31,6 +41,9 @@ impl Data {
             Data::Add(arguments) => add::run(context, arguments),
             Data::Repro(arguments) => repro::run(context, arguments),
             Data::Status(arguments) => status::run(context, arguments),
+            Data::Push(arguments) => push::run(context, arguments),
+            Data::Pull(arguments) => pull::run(context, arguments),
+            Data::Fetch(arguments) => fetch::run(context, arguments),
         }
     }
 }

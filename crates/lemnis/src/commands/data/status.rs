@@ -4,18 +4,26 @@ use clap::Args;
 use lemnis_core::ErrorKind;
 use lemnis_data::Repo;
 
+use super::transfer;
 use crate::context::Context;
 use crate::output::{self, Failure, STRONG};
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  lemnis status\n  lemnis status --cloud        what a push or a pull would move")]
 pub struct Status {
-    /// Data files or stages (default: all)
-    pub targets: Vec<String>,
+    #[command(flatten)]
+    pub options: transfer::Options,
+    /// Compare the cache with the remote instead of the workspace with what is recorded
+    #[arg(short, long)]
+    pub cloud: bool,
 }
 
 pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
+    if arguments.cloud || arguments.options.remote.is_some() {
+        return transfer::cloud_status(context, &arguments.options);
+    }
     let repo = Repo::discover(&context.dir)?;
-    let status = lemnis_data::status(&repo, &arguments.targets)?;
+    let status = lemnis_data::status(&repo, &arguments.options.targets)?;
     let value = serde_json::to_value(&status)
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("the status is not JSON: {error}")))?;
     let stages = value.as_object().cloned().unwrap_or_default();
