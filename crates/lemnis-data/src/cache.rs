@@ -64,6 +64,12 @@ impl Cache {
         Ok((holder, staging))
     }
 
+    /// A store that no repository configures; files are copied out of it.
+    pub(crate) fn loose(dir: &Path, scratch: &Path) -> Self {
+        let (dir, scratch) = (dir.to_path_buf(), scratch.to_path_buf());
+        Self { dir, scratch, shared: false, link_types: vec![LinkType::Reflink, LinkType::Copy] }
+    }
+
     /// Moves a whole object here from a store made by [`Cache::staging`].
     pub(crate) fn adopt(&self, staging: &Self, name: HashName, md5: &str) -> Result<()> {
         let (from, to) = (staging.object_path(name, md5), self.object_path(name, md5));

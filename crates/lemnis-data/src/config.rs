@@ -76,14 +76,37 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Puts settings of remotes above those that are there.
+    pub(crate) fn lay_over(&mut self, settings: Vec<(String, String)>) {
+        for (key, value) in settings {
+            if key == "core.remote" {
+                self.remote = Some(value);
+            } else if let Some((name, option)) = remote_option(&key) {
+                self.remotes.entry(name.to_owned()).or_default().insert(option.to_owned(), value);
+            }
+        }
+    }
+}
+
+/// All settings of one file as `section.key`.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<(String, String)>> {
+    let file = path.display().to_string();
+    let text = fsx::read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
+    let mut values = BTreeMap::new();
+    parse(&text, &file, &mut values)?;
+    Ok(values.into_iter().map(|(key, entry)| (key, entry.value)).collect())
+}
+
+fn remote_option(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix("remote \"").and_then(|rest| rest.rsplit_once("\"."))
+}
+
 /// The sections `['remote "name"']`. A directory is given relative to the configuration's own.
 fn remotes(dvc_dir: &Path, values: &BTreeMap<String, Entry>) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut out: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for (key, entry) in values {
-        let Some((name, option)) = key.strip_prefix("remote \"").and_then(|rest| rest.rsplit_once("\"."))
-        else {
-            continue;
-        };
+        let Some((name, option)) = remote_option(key) else { continue };
         let is_dir = option == "url" && !entry.value.contains("://") && !entry.value.starts_with('~');
         let value = match is_dir {
             true => fsx::normalize(dvc_dir, Path::new(&entry.value)).display().to_string(),

@@ -43,6 +43,9 @@ mod yaml;
 pub use add::{AddOptions, Added, add};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
 pub use error::{Error, Result};
+pub use imports::{
+    Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, get, get_url, import, import_url, show_url, update,
+};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };

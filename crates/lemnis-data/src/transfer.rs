@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::cache::Cache;
 use crate::collect::{Selection, Wanted, collect};
 use crate::error::{Error, Result};
-use crate::imports;
+use crate::imports::{self, Outside};
 use crate::index::Index;
 use crate::remote::{Moved, Object, OpenStore, Progress, Remote};
 use crate::repo::Repo;
@@ -169,7 +169,7 @@ pub fn fetch(
     let mut moved = Moved::default();
     let mut total = 0;
     for (name, wanted) in by_remote(own, request.remote.as_deref()) {
-        if complete(cache, &wanted)? {
+        if holds(cache, &wanted)? {
             continue;
         }
         let remote = Remote::open(repo.config(), name.as_deref(), stores, request.jobs)?;
@@ -177,9 +177,10 @@ pub fn fetch(
         total += got.objects as usize + got.failed.len();
         moved.add(got);
     }
+    let outside = Outside { stores, progress, jobs: request.jobs };
     for one in imported {
-        if !complete(cache, std::slice::from_ref(&one))? {
-            let got = imports::fetch_objects(repo, cache, &one, stores, progress)?;
+        if !holds(cache, std::slice::from_ref(&one))? {
+            let got = imports::fetch_objects(repo, cache, &one, &outside)?;
             total += got.objects as usize + got.failed.len();
             moved.add(got);
         }
@@ -191,7 +192,7 @@ pub fn fetch(
 }
 
 /// Whether the cache holds everything, so that no remote need be opened.
-fn complete(cache: &Cache, wanted: &[Wanted]) -> Result<bool> {
+pub(crate) fn holds(cache: &Cache, wanted: &[Wanted]) -> Result<bool> {
     let mut missing = Vec::new();
     let objects = expand(&[cache], wanted, &mut missing)?;
     let all: Vec<&Object> = objects.files.keys().collect();

@@ -31,10 +31,10 @@ const ASK_EACH: usize = 300;
 const PAGE: usize = 1_000;
 
 pub(super) struct Cloud {
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
     prefix: String,
-    url: String,
-    runtime: Runtime,
+    pub(super) url: String,
+    pub(super) runtime: Runtime,
 }
 
 impl Cloud {
@@ -57,7 +57,7 @@ impl Cloud {
         })
     }
 
-    fn key(&self, below: &str) -> Result<Key> {
+    pub(super) fn key(&self, below: &str) -> Result<Key> {
         let text = if self.prefix.is_empty() { below.to_owned() } else { format!("{}/{below}", self.prefix) };
         Key::parse(&text).map_err(|error| Error::Store {
             action: "naming",
@@ -66,7 +66,7 @@ impl Cloud {
         })
     }
 
-    fn failed(&self, action: &'static str, below: &str) -> impl FnOnce(object_store::Error) -> Error {
+    pub(super) fn failed(&self, action: &'static str, below: &str) -> impl FnOnce(object_store::Error) -> Error {
         let place = format!("{}/{below}", self.url.trim_end_matches('/'));
         move |error| Error::Store { action, place, source: error.into() }
     }
@@ -243,7 +243,7 @@ impl Cloud {
     }
 
     /// Writes an object to a new file and returns its size and MD5.
-    async fn receive(&self, below: &str, to: &std::path::Path) -> Result<(u64, String)> {
+    pub(super) async fn receive(&self, below: &str, to: &std::path::Path) -> Result<(u64, String)> {
         let got = self.store.get(&self.key(below)?).await.map_err(self.failed("reading", below))?;
         let mut content = got.into_stream();
         let mut file = fsx::create_new(to).map_err(Error::io("write", to))?;

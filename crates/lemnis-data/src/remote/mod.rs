@@ -7,6 +7,7 @@ mod cloud;
 mod landing;
 mod local;
 mod runs;
+mod stored;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use object_store::ObjectStore;
 
 pub(crate) use landing::Landing;
+pub(crate) use stored::StoredFile;
 
 use crate::cache::Cache;
 use crate::config::Config;

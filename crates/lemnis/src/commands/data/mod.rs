@@ -2,12 +2,16 @@
 
 mod add;
 mod fetch;
+mod get;
+mod import;
+mod import_url;
 mod init;
 mod pull;
 mod push;
 mod repro;
 mod status;
 mod transfer;
+mod update;
 pub mod watcher;
 
 use clap::Subcommand;
@@ -31,6 +35,16 @@ pub enum Data {
     Pull(pull::Pull),
     /// Bring data from a remote into the cache
     Fetch(fetch::Fetch),
+    /// Bring data of another repository and record where it comes from
+    Import(import::Import),
+    /// Bring data behind a path or URL and record where it comes from
+    ImportUrl(import_url::ImportUrl),
+    /// Bring imports to the newest version
+    Update(update::Update),
+    /// Download data of another repository
+    Get(get::Get),
+    /// Download data behind a path or URL
+    GetUrl(get::GetUrl),
 }
 
 impl Data {
@@ -44,6 +58,11 @@ impl Data {
             Data::Push(arguments) => push::run(context, arguments),
             Data::Pull(arguments) => pull::run(context, arguments),
             Data::Fetch(arguments) => fetch::run(context, arguments),
+            Data::Import(arguments) => import::run(context, arguments),
+            Data::ImportUrl(arguments) => import_url::run(context, arguments),
+            Data::Update(arguments) => update::run(context, arguments),
+            Data::Get(arguments) => get::run(context, arguments),
+            Data::GetUrl(arguments) => get::run_url(context, arguments),
         }
     }
 }
