@@ -59,11 +59,8 @@ impl Wanted {
 
 /// The cached outputs of the selection in the workspace and in the revisions it names.
 pub(crate) fn collect(repo: &Repo, index: &mut Index, selection: &Selection) -> Result<Vec<Wanted>> {
-    let which = Which {
-        branches: selection.all_branches,
-        tags: selection.all_tags,
-        commits: selection.all_commits,
-    };
+    let which =
+        Which { branches: selection.all_branches, tags: selection.all_tags, commits: selection.all_commits };
     let targets = expand(repo, selection)?;
     let mut found = Vec::new();
     let here = collect_in(repo, index, selection, &targets);
@@ -76,7 +73,8 @@ pub(crate) fn collect(repo: &Repo, index: &mut Index, selection: &Selection) -> 
     };
     // A revision that cannot be read, or lacks a target, does not keep the others back.
     revisions::each(repo, which, |view| {
-        let wanted = Index::load(view).and_then(|mut index| collect_in(view, &mut index, selection, &targets));
+        let wanted =
+            Index::load(view).and_then(|mut index| collect_in(view, &mut index, selection, &targets));
         if let Ok(wanted) = wanted {
             failure = None;
             found.extend(wanted);
@@ -86,7 +84,12 @@ pub(crate) fn collect(repo: &Repo, index: &mut Index, selection: &Selection) -> 
     failure.map_or(Ok(found), Err)
 }
 
-fn collect_in(repo: &Repo, index: &mut Index, selection: &Selection, targets: &[String]) -> Result<Vec<Wanted>> {
+fn collect_in(
+    repo: &Repo,
+    index: &mut Index,
+    selection: &Selection,
+    targets: &[String],
+) -> Result<Vec<Wanted>> {
     if selection.with_deps {
         index.check(repo)?;
     }
@@ -131,7 +134,8 @@ fn collect_in(repo: &Repo, index: &mut Index, selection: &Selection, targets: &[
     let mut done = std::collections::HashSet::new();
     for at in chosen.into_iter().filter(|at| done.insert(*at)) {
         let stage = &index.stages[at];
-        let repo_import = (stage.import && stage.deps.iter().any(|dep| dep.from_repo)).then(|| stage.file.clone());
+        let repo_import =
+            (stage.import && stage.deps.iter().any(|dep| dep.from_repo)).then(|| stage.file.clone());
         for out in stage.outs.iter().filter(|out| out.cache) {
             let parts = match named.get(&out.path) {
                 _ if whole.contains(&at) => None,

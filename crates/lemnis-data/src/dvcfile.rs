@@ -64,7 +64,11 @@ pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Stage> {
             kind: OutKind::Out,
             cache: flag("cache", true)?,
             persist: flag("persist", false)?,
-            remote: node.get("remote").map(|value| stage::text(value, &file, "'remote'")).transpose()?.map(str::to_owned),
+            remote: node
+                .get("remote")
+                .map(|value| stage::text(value, &file, "'remote'"))
+                .transpose()?
+                .map(str::to_owned),
             push: flag("push", true)?,
             recorded: stage::recorded(node, &file)?,
         });

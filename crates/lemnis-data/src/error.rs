@@ -151,15 +151,16 @@ pub enum Error {
         md5: String,
     },
     /// A store did not do what was asked of it.
-    #[error("{action} {place} failed")]
+    #[error("{action} {place} failed: {message}")]
     Store {
         /// What was asked, such as `reading`.
         action: &'static str,
         /// The URL or the key.
         place: String,
+        /// What kind of failure it is.
+        kind: ErrorKind,
         /// What the store said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        message: String,
     },
     /// Some objects could not be moved.
     #[error("{failed} of {objects} objects could not be {done}")]
@@ -188,6 +189,25 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn store(action: &'static str, place: String, source: &object_store::Error) -> Self {
+        let text = source.to_string();
+        let no_bucket = ["NoSuchBucket", "ContainerNotFound"].iter().any(|code| text.contains(code));
+        let kind = match source {
+            object_store::Error::NotFound { .. } if no_bucket => ErrorKind::Invalid,
+            object_store::Error::NotFound { .. } => ErrorKind::NotFound,
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                ErrorKind::PermissionDenied
+            }
+            _ => ErrorKind::Internal,
+        };
+        let message = match no_bucket {
+            true => "the bucket does not exist".to_owned(),
+            // What the server's page says after the status is for programs.
+            false => text.split(": <").next().unwrap_or(&text).trim().to_owned(),
+        };
+        Self::Store { action, place, kind, message }
     }
 
     pub(crate) fn invalid(what: impl Into<String>) -> Self {
@@ -219,14 +239,7 @@ impl Classify for Error {
             | Self::Corrupt { .. }
             | Self::Git { .. } => ErrorKind::Internal,
             Self::Transfer { source, .. } => source.kind(),
-            Self::Store { source, .. } => match source.downcast_ref::<object_store::Error>() {
-                Some(object_store::Error::NotFound { .. }) => ErrorKind::NotFound,
-                Some(
-                    object_store::Error::PermissionDenied { .. }
-                    | object_store::Error::Unauthenticated { .. },
-                ) => ErrorKind::PermissionDenied,
-                _ => ErrorKind::Internal,
-            },
+            Self::Store { kind, .. } => *kind,
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
                 io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
@@ -252,8 +265,14 @@ impl Classify for Error {
             Self::Unsaved { path } => {
                 Some(format!("keep them with `lemnis add {path}`, or check out with force"))
             }
-            Self::Corrupt { .. } => Some("remove it there and push it again from a repository that has it".into()),
+            Self::Corrupt { .. } => {
+                Some("remove it there and push it again from a repository that has it".into())
+            }
             Self::Transfer { source, .. } => source.hint(),
+            Self::Store { kind: ErrorKind::PermissionDenied, .. } => Some(
+                "check the credentials: in the remote's options, the environment or the cloud's own files"
+                    .into(),
+            ),
             Self::Locked { .. } => Some("wait for the other command to end".into()),
             Self::StageFailed { command, .. } => Some(format!("run it by hand to see why: {command}")),
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {

@@ -3,14 +3,14 @@
 //! Files are byte-equal to those that DVC writes, and either tool finds the other's repository clean.
 //! Everything is checked before anything runs, what is written replaces its predecessor in one step, and
 //! `.dvc` files and `dvc.lock` are written only after what they refer to is safe in the cache: a process
-//! that is killed at any point leaves a state that the next command repairs. Nothing here talks to a
-//! network; Git is asked through its binary, and only when an output is new to it.
+//! that is killed at any point leaves a state that the next command repairs. Remotes
+//! are reached through a port that the caller opens; Git is asked through its binary.
 
 mod add;
 mod cache;
 mod checkout;
-mod config;
 mod collect;
+mod config;
 mod dvcfile;
 mod dvcyaml;
 mod error;
@@ -42,17 +42,18 @@ mod yaml;
 
 pub use add::{AddOptions, Added, add};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
+pub use collect::Selection;
 pub use error::{Error, Result};
 pub use imports::{
-    Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, get, get_url, import, import_url, show_url, update,
+    Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, get, get_url, import, import_url,
+    show_url, update,
 };
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };
-pub use repo::{InitOptions, Repo};
-pub use reproduce::{Observer, Outcome, Reproduce, StageOutcome, reproduce};
-pub use collect::Selection;
 pub use pull::{Pulled, pull};
 pub use remote::{OpenError, OpenStore, OpenedStore, Progress};
-pub use transfer::{Fetched, Pushed, Transfer, cloud_status, fetch, push};
+pub use repo::{InitOptions, Repo};
+pub use reproduce::{Observer, Outcome, Reproduce, StageOutcome, reproduce};
 pub use status::{DepChange, StageChange, Status, status};
+pub use transfer::{Fetched, Pushed, Transfer, cloud_status, fetch, push};

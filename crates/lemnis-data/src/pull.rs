@@ -19,6 +19,8 @@ pub struct Pulled {
     pub fetched: u64,
     /// Outputs that were missing in the workspace; directories end in `/`.
     pub added: Vec<String>,
+    /// How many files those are.
+    pub added_files: u64,
     /// Outputs that held something else.
     pub modified: Vec<String>,
     /// Paths whose content is neither in the cache nor on the remote.
@@ -57,7 +59,13 @@ pub fn pull(
         match restored {
             Ok(Restored::Unchanged) => {}
             Ok(Restored::Changed) if was_there => done.modified.push(shown),
-            Ok(Restored::Changed) => done.added.push(shown),
+            Ok(Restored::Changed) => {
+                done.added_files += match &one.parts {
+                    None => one.recorded.nfiles.unwrap_or(1),
+                    Some(parts) => parts.len() as u64,
+                };
+                done.added.push(shown);
+            }
             Err(Error::NotInCache { .. }) if allow_missing => {}
             Err(Error::NotInCache { .. }) => done.failed.push(one.label.clone()),
             Err(error) => failure = failure.or(Some(error)),

@@ -89,12 +89,7 @@ impl Repo {
     /// The same repository as it is laid out below `root`, an exported revision. Git is not asked about it.
     pub(crate) fn exported_to(&self, root: &Path) -> Self {
         let inner = self.cwd.strip_prefix(&self.root).unwrap_or(Path::new(""));
-        Self {
-            root: root.to_path_buf(),
-            cwd: root.join(inner),
-            git_root: None,
-            config: self.config.clone(),
-        }
+        Self { root: root.to_path_buf(), cwd: root.join(inner), git_root: None, config: self.config.clone() }
     }
 
     /// The directory that holds `.dvc`, absolute.

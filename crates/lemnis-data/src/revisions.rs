@@ -32,7 +32,10 @@ pub(crate) fn each(repo: &Repo, which: Which, mut visit: impl FnMut(&Repo) -> Re
         return Ok(());
     }
     let Some(git_root) = repo.git_root() else {
-        return Err(Error::hinted("other revisions need Git, which this repository does without", "leave -a, -T and -A out"));
+        return Err(Error::hinted(
+            "other revisions need Git, which this repository does without",
+            "leave -a, -T and -A out",
+        ));
     };
     let mut seen = HashSet::new();
     for commit in commits(git_root, which)? {
@@ -46,7 +49,8 @@ pub(crate) fn each(repo: &Repo, which: Which, mut visit: impl FnMut(&Repo) -> Re
             .prefix("state-")
             .tempdir_in(&scratch)
             .map_err(Error::io("create a directory in", &scratch))?;
-        let paths: Vec<&str> = listed.iter().filter_map(|line| line.split_once('\t')).map(|(_, path)| path).collect();
+        let paths: Vec<&str> =
+            listed.iter().filter_map(|line| line.split_once('\t')).map(|(_, path)| path).collect();
         export(git_root, &commit, Some(&paths), &dir)?;
         let inner = repo.root().strip_prefix(git_root).unwrap_or(Path::new(""));
         visit(&repo.exported_to(&dir.path().join("tree").join(inner)))?;
@@ -83,7 +87,12 @@ fn definitions(git_root: &Path, commit: &str) -> Result<Vec<String>> {
 }
 
 /// Writes files of a commit (all of them without `paths`) to `tree` inside `into`.
-pub(crate) fn export(git_dir: &Path, commit: &str, paths: Option<&[&str]>, into: &TempDir) -> Result<PathBuf> {
+pub(crate) fn export(
+    git_dir: &Path,
+    commit: &str,
+    paths: Option<&[&str]>,
+    into: &TempDir,
+) -> Result<PathBuf> {
     let tree = into.path().join("tree");
     fsx::create_dirs(&tree)?;
     let index = into.path().join("index");

@@ -228,7 +228,8 @@ pub(crate) fn fetch_from(
     moved.add(remote.download(cache, &files, progress)?);
     let failed: HashSet<Object> = moved.failed.iter().map(|(object, _)| object.clone()).collect();
     for dir in dirs.iter().filter(|dir| !failed.contains(*dir)) {
-        let whole = objects.dirs.get(dir).is_some_and(|files| !files.iter().any(|file| failed.contains(file)));
+        let whole =
+            objects.dirs.get(dir).is_some_and(|files| !files.iter().any(|file| failed.contains(file)));
         if whole {
             cache.adopt(&staging, dir.name, &dir.oid)?;
         }

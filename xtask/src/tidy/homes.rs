@@ -19,14 +19,7 @@ const HOMES: [Home; 8] = [
     Home { crates: &["sqlx*", "sea-query*", "rusqlite", "libsqlite3-sys"], homes: &["lemnis-store"] },
     Home {
         crates: &["object_store"],
-        homes: &[
-            "lemnis-store",
-            "lemnis-data",
-            "lemnis-app",
-            "lemnis-server",
-            "lemnis-testkit",
-            "lemnis",
-        ],
+        homes: &["lemnis-store", "lemnis-data", "lemnis-app", "lemnis-server", "lemnis-testkit", "lemnis"],
     },
     Home { crates: &["clap*", "indicatif", "comfy-table"], homes: &["lemnis"] },
     Home { crates: &["kube*", "k8s-openapi", "oci-*"], homes: &["lemnis-flow", "lemnis-deploy"] },

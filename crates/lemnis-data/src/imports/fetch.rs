@@ -21,7 +21,9 @@ pub(crate) fn fetch_objects(
     outside: &Outside<'_>,
 ) -> Result<Moved> {
     let Some(file) = &wanted.repo_import else { return Ok(Moved::default()) };
-    let Some(Origin::Repo { path, repo: from }) = Document::load(file)?.and_then(|document| document.origin()) else {
+    let Some(Origin::Repo { path, repo: from }) =
+        Document::load(file)?.and_then(|document| document.origin())
+    else {
         return Ok(Moved::default());
     };
     let rev = from.rev_lock.as_deref().or(from.rev.as_deref());

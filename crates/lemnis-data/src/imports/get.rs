@@ -86,7 +86,13 @@ pub fn show_url(cwd: &Path, request: &Get, outside: &Outside<'_>) -> Result<Stri
 }
 
 /// Downloads what a path or URL leads to; returns the path it was written to.
-pub fn get_url(cwd: &Path, url: &str, out: Option<&Path>, force: bool, outside: &Outside<'_>) -> Result<PathBuf> {
+pub fn get_url(
+    cwd: &Path,
+    url: &str,
+    out: Option<&Path>,
+    force: bool,
+    outside: &Outside<'_>,
+) -> Result<PathBuf> {
     let dest = into_directory(destination(cwd, url, out, force)?, url);
     let repo = if url.starts_with("remote://") { Some(Repo::discover(cwd)?) } else { None };
     Thing::find(repo.as_ref(), cwd, url, outside)?.write(&dest, outside)?;

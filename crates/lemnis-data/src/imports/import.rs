@@ -10,15 +10,15 @@ use super::spec::{Document, Origin, RepoRef};
 use super::url::Thing;
 use super::{Outside, destination};
 use crate::error::{Error, Result};
+use crate::fsx;
 use crate::git::{self, Added as IgnoreLines};
 use crate::hash::Recorded;
 use crate::ignore::Ignore;
 use crate::index::Index;
 use crate::repo::Repo;
+use crate::stage::{self, At, Out, OutKind, Stage};
 use crate::workspace::Workspace;
 use crate::yaml::Value;
-use crate::stage::{self, At, Out, OutKind, Stage};
-use crate::fsx;
 
 /// How much of an import is done at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -201,7 +201,10 @@ fn stage_of(repo: &Repo, out: &Path, dvc_file: &Path) -> Result<Stage> {
         let real = std::fs::canonicalize(&wdir).map_err(Error::io("look at", &wdir))?;
         let root = std::fs::canonicalize(repo.root()).map_err(Error::io("look at", repo.root()))?;
         if !real.starts_with(&root) {
-            return Err(Error::invalid(format!("'{}' leads out of the repository through a symlink", repo.show(out))));
+            return Err(Error::invalid(format!(
+                "'{}' leads out of the repository through a symlink",
+                repo.show(out)
+            )));
         }
     }
     let ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
@@ -212,7 +215,8 @@ fn stage_of(repo: &Repo, out: &Path, dvc_file: &Path) -> Result<Stage> {
         ));
     }
     let kind = OutKind::Out;
-    let out = Out { def_path, path, kind, cache: true, persist: false, remote: None, push: true, recorded: None };
+    let out =
+        Out { def_path, path, kind, cache: true, persist: false, remote: None, push: true, recorded: None };
     Ok(Stage {
         name: None,
         file: dvc_file.to_path_buf(),

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use fetch::fetch_objects;
 pub use get::{Get, get, get_url, show_url};
 pub use import::{Extent, Import, ImportUrl, Imported, import, import_url};
-pub use update::{UpdateOptions, update};
 pub(crate) use update::news;
+pub use update::{UpdateOptions, update};
 
 use crate::error::{Error, Result};
 use crate::fsx;

@@ -169,7 +169,10 @@ impl Listing {
                 copies.push((object(cache, name, &file.md5), to));
             }
             if !any {
-                return Err(Error::Missing { what: "file or directory", path: wanted.path.display().to_string() });
+                return Err(Error::Missing {
+                    what: "file or directory",
+                    path: wanted.path.display().to_string(),
+                });
             }
         }
         if single {
@@ -180,9 +183,7 @@ impl Listing {
         dirs.dedup();
         dirs.into_iter().try_for_each(fsx::create_dirs)?;
         copies.par_iter().try_for_each(|(from, to)| {
-            fsx::reflink(from, to)
-                .or_else(|_| fsx::copy_content(from, to))
-                .map_err(Error::io("copy", from))
+            fsx::reflink(from, to).or_else(|_| fsx::copy_content(from, to)).map_err(Error::io("copy", from))
         })?;
         put(&made, dest)
     }
@@ -219,9 +220,13 @@ fn walk(base: &Path, dir: &Path, prefix: &str, covered: &[PathBuf], found: &mut 
         let entry = entry.map_err(Error::io("list", dir))?;
         let path = entry.path();
         let Ok(name) = entry.file_name().into_string() else {
-            return Err(Error::hinted(format!("the name of {} is not valid UTF-8", path.display()), "rename it"));
+            return Err(Error::hinted(
+                format!("the name of {} is not valid UTF-8", path.display()),
+                "rename it",
+            ));
         };
-        let defines = name.ends_with(".dvc") || matches!(name.as_str(), "dvc.yaml" | "dvc.lock" | ".dvcignore");
+        let defines =
+            name.ends_with(".dvc") || matches!(name.as_str(), "dvc.yaml" | "dvc.lock" | ".dvcignore");
         if matches!(name.as_str(), ".git" | ".dvc") || covered.contains(&path) {
             continue;
         }

@@ -75,7 +75,8 @@ impl Source {
 
     /// The data repository that holds `path`; `None` for one that only Git knows.
     pub(crate) fn repo_of(&self, path: &Path) -> Result<Option<Repo>> {
-        let root = path.ancestors().take_while(|at| at.starts_with(&self.base)).find(|at| at.join(".dvc").is_dir());
+        let root =
+            path.ancestors().take_while(|at| at.starts_with(&self.base)).find(|at| at.join(".dvc").is_dir());
         let Some(root) = root else { return Ok(None) };
         let repo = Repo::discover(root)?;
         // The original's configuration has the local level and paths that mean something.
@@ -219,7 +220,16 @@ fn clone_of(url: &str, rev: Option<&str>) -> Result<PathBuf> {
         if is_hash && rev.is_some_and(|rev| known(rev).is_ok_and(|there| there.is_some())) {
             return Ok(clone);
         }
-        transport(&["-C", &clone.to_string_lossy(), "fetch", "--quiet", "--prune", "--tags", "origin", "+refs/heads/*:refs/heads/*"])?;
+        transport(&[
+            "-C",
+            &clone.to_string_lossy(),
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--tags",
+            "origin",
+            "+refs/heads/*:refs/heads/*",
+        ])?;
         return Ok(clone);
     }
     let temp = tempfile::Builder::new()

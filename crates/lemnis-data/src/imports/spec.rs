@@ -10,9 +10,8 @@ use crate::stage;
 use crate::yaml::{Key, Map, Value, emit, parse, rewrite};
 
 /// Keys that do not take part in the hash, at any depth.
-const UNHASHED: [&str; 11] = [
-    "desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size", "nfiles",
-];
+const UNHASHED: [&str; 11] =
+    ["desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size", "nfiles"];
 /// Keys of an output or dependency that say what its content is.
 const CONTENT: [&str; 10] =
     ["md5", "etag", "checksum", "size", "nfiles", "isexec", "version_id", "cloud", "hash", "files"];
@@ -245,6 +244,9 @@ mod tests {
         repo.rev_lock = Some("b".into());
         document.set_origin(&Origin::Repo { path: inner, repo });
         document.save(&path, false, true).expect("saves");
-        assert_eq!(std::fs::read_to_string(&path).expect("reads"), text.replace("rev_lock: a", "rev_lock: b"));
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("reads"),
+            text.replace("rev_lock: a", "rev_lock: b")
+        );
     }
 }

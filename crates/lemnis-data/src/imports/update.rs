@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use super::Outside;
 use super::import::store;
 use super::place::Listing;
 use super::source::Source;
 use super::spec::{Document, Origin, RepoRef};
 use super::url::Thing;
-use super::Outside;
 use crate::error::{Error, Result};
 use crate::hash::HashName;
 use crate::index::Index;
@@ -172,7 +172,8 @@ fn refuse_unsaved(workspace: &mut Workspace<'_>, out: &Out) -> Result<()> {
 /// How a dependency on another repository is called, when that repository has a newer version than the one that
 /// was imported.
 pub(crate) fn news(repo: &Repo, stage: &Stage) -> Result<Option<String>> {
-    let Some(Origin::Repo { path, repo: from }) = Document::load(&stage.file)?.and_then(|document| document.origin())
+    let Some(Origin::Repo { path, repo: from }) =
+        Document::load(&stage.file)?.and_then(|document| document.origin())
     else {
         return Ok(None);
     };

@@ -28,7 +28,9 @@ impl Thing {
     pub(crate) fn find(repo: Option<&Repo>, base: &Path, url: &str, outside: &Outside<'_>) -> Result<Self> {
         let mut options = BTreeMap::new();
         let mut full = url.to_owned();
-        if let Some((name, rest)) = url.strip_prefix("remote://").map(|r| r.split_once('/').unwrap_or((r, ""))) {
+        if let Some((name, rest)) =
+            url.strip_prefix("remote://").map(|r| r.split_once('/').unwrap_or((r, "")))
+        {
             let remotes = repo.map(|repo| &repo.config().remotes);
             let Some(found) = remotes.and_then(|remotes| remotes.get(&name.to_lowercase())) else {
                 return Err(Error::hinted(
@@ -68,7 +70,8 @@ impl Thing {
         match self {
             Self::Local(path) => {
                 let snapshot = workspace.snapshot(path, HashName::Md5)?;
-                let missing = || Error::Missing { what: "file or directory", path: path.display().to_string() };
+                let missing =
+                    || Error::Missing { what: "file or directory", path: path.display().to_string() };
                 Ok(content_of(&snapshot.ok_or_else(missing)?.recorded))
             }
             Self::Stored { files, scheme, .. } => stored_content(files, scheme),
@@ -123,7 +126,10 @@ fn stored_content(files: &[StoredFile], scheme: &str) -> Result<Map> {
     let tag = |file: &StoredFile| -> Result<String> {
         let tag = file.tag.clone().ok_or_else(|| {
             Error::hinted(
-                format!("'{}' has neither an ETag nor a Content-MD5, so that a change cannot be seen", file.place),
+                format!(
+                    "'{}' has neither an ETag nor a Content-MD5, so that a change cannot be seen",
+                    file.place
+                ),
                 "download it with get-url, then add it",
             )
         })?;
@@ -145,7 +151,7 @@ fn stored_content(files: &[StoredFile], scheme: &str) -> Result<Map> {
             });
             let text = crate::pyjson::dumps(&Value::Seq(tree.collect()));
             let digest = format!("{}.dir", hash::md5_bytes(text.as_bytes()));
-            map.insert(Key::from(key), Value::from(digest));
+            map.insert(Key::from("md5"), Value::from(digest));
             map.insert("size".into(), Value::from(files.iter().map(|file| file.size).sum::<u64>()));
             map.insert("nfiles".into(), Value::from(files.len() as u64));
         }

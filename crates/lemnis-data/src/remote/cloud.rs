@@ -12,7 +12,7 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use tokio::runtime::Runtime;
 
-use super::{Landing, Moved, Object, OpenStore, Progress, Tally};
+use super::{Landing, Moved, Object, OpenError, OpenStore, Progress, Tally};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::fsx;
@@ -38,8 +38,12 @@ pub(super) struct Cloud {
 }
 
 impl Cloud {
-    pub(super) fn open(url: &str, options: &BTreeMap<String, String>, stores: &dyn OpenStore) -> Result<Self> {
-        let cannot = |source| Error::Store { action: "opening", place: url.to_owned(), source };
+    pub(super) fn open(
+        url: &str,
+        options: &BTreeMap<String, String>,
+        stores: &dyn OpenStore,
+    ) -> Result<Self> {
+        let cannot = |error: OpenError| Error::invalid(error.to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
             .enable_all()
@@ -59,16 +63,16 @@ impl Cloud {
 
     pub(super) fn key(&self, below: &str) -> Result<Key> {
         let text = if self.prefix.is_empty() { below.to_owned() } else { format!("{}/{below}", self.prefix) };
-        Key::parse(&text).map_err(|error| Error::Store {
-            action: "naming",
-            place: format!("{}/{below}", self.url),
-            source: error.into(),
-        })
+        Key::parse(&text).map_err(|error| Error::invalid(format!("{}/{below}: {error}", self.url)))
     }
 
-    pub(super) fn failed(&self, action: &'static str, below: &str) -> impl FnOnce(object_store::Error) -> Error {
+    pub(super) fn failed(
+        &self,
+        action: &'static str,
+        below: &str,
+    ) -> impl FnOnce(object_store::Error) -> Error {
         let place = format!("{}/{below}", self.url.trim_end_matches('/'));
-        move |error| Error::Store { action, place, source: error.into() }
+        move |error| Error::store(action, place, &error)
     }
 
     pub(super) fn present(&self, objects: &[Object], jobs: usize) -> Result<HashSet<Object>> {
@@ -97,8 +101,10 @@ impl Cloud {
             let key = object.key();
             key.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default()
         };
-        let wanted: HashSet<String> =
-            objects.iter().map(|object| self.key(&object.key()).map(|key| key.to_string())).collect::<Result<_>>()?;
+        let wanted: HashSet<String> = objects
+            .iter()
+            .map(|object| self.key(&object.key()).map(|key| key.to_string()))
+            .collect::<Result<_>>()?;
         let folders: BTreeSet<String> = objects.iter().map(folder).collect();
         let list = async |folder: &str| -> Result<(usize, Vec<String>)> {
             let key = self.key(folder)?;

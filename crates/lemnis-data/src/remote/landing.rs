@@ -58,8 +58,7 @@ impl<'a> Landing<'a> {
 
     /// Makes what was taken over durable, then visible.
     pub(crate) fn settle(&self) -> Result<()> {
-        let waiting =
-            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         if waiting.is_empty() {
             return Ok(());
         }

@@ -49,7 +49,8 @@ pub(super) fn download(
     each(objects, jobs, progress, landing, |object| {
         let from = dir.join(object.key());
         let temp = landing.temp();
-        let (bytes, md5) = copy_hashed(&from, &temp, object).map_err(Error::io("copy from the remote", &from))?;
+        let (bytes, md5) =
+            copy_hashed(&from, &temp, object).map_err(Error::io("copy from the remote", &from))?;
         if md5 != object.oid.trim_end_matches(".dir") {
             let _ = fs::remove_file(&temp);
             return Err(Error::Corrupt { place: from.display().to_string(), md5 });

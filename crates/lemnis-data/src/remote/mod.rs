@@ -22,8 +22,8 @@ pub(crate) use stored::StoredFile;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::hash::HashName;
 use crate::fsx;
+use crate::hash::HashName;
 
 /// What went wrong while a store was opened.
 pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
@@ -148,7 +148,9 @@ impl Remote {
         };
         let mut options = options.clone();
         let mut url = options.remove("url").unwrap_or_default();
-        if let Some((base, rest)) = url.strip_prefix("remote://").map(|r| r.split_once('/').unwrap_or((r, ""))) {
+        if let Some((base, rest)) =
+            url.strip_prefix("remote://").map(|r| r.split_once('/').unwrap_or((r, "")))
+        {
             let Some(parent) = config.remotes.get(base) else {
                 return Err(Error::invalid(format!(
                     "the remote '{name}' builds on the remote '{base}', which does not exist"
@@ -224,7 +226,12 @@ impl Remote {
     }
 
     /// Brings objects into the cache; one that is not what its name says is a failure.
-    pub(crate) fn download(&self, cache: &Cache, objects: &[Object], progress: &dyn Progress) -> Result<Moved> {
+    pub(crate) fn download(
+        &self,
+        cache: &Cache,
+        objects: &[Object],
+        progress: &dyn Progress,
+    ) -> Result<Moved> {
         let make_dirs = |dir: &Path| cache.make_dirs(dir);
         let landing = Landing::new(cache.dir(), &make_dirs)?;
         match &self.place {

@@ -82,7 +82,12 @@ fn local_runs(dir: &Path) -> Result<BTreeSet<String>> {
                 .filter_map(|entry| entry.file_name().into_string().ok())
                 .filter(|name| !name.starts_with('.'))
                 .collect()),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
                 Ok(Vec::new())
             }
             Err(error) => Err(Error::io("list", dir)(error)),

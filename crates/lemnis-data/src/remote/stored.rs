@@ -62,7 +62,9 @@ impl Cloud {
             let mut files = Vec::new();
             for meta in listed {
                 let location = meta.location.to_string();
-                let Some(relpath) = location.strip_prefix(key.as_ref()).and_then(|rest| rest.strip_prefix('/')) else {
+                let Some(relpath) =
+                    location.strip_prefix(key.as_ref()).and_then(|rest| rest.strip_prefix('/'))
+                else {
                     continue;
                 };
                 if relpath.split('/').any(|part| matches!(part, "" | "." | "..")) {
@@ -76,7 +78,13 @@ impl Cloud {
         })
     }
 
-    fn receive_all(&self, files: &[StoredFile], to: &Path, jobs: usize, progress: &dyn Progress) -> Result<()> {
+    fn receive_all(
+        &self,
+        files: &[StoredFile],
+        to: &Path,
+        jobs: usize,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         let whole = files.iter().all(|file| file.relpath.is_empty());
         for file in files.iter().filter(|_| !whole) {
             if let Some(dir) = to.join(&file.relpath).parent() {

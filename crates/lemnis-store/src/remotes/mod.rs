@@ -50,13 +50,18 @@ pub fn open_remote(
     let client = client(options)?;
     Ok(match parsed.scheme() {
         "s3" => (Arc::new(s3(&bucket()?, options, environment, client).build().map_err(build)?), path),
-        "gs" | "gcs" => (Arc::new(google(&bucket()?, options, environment, client).build().map_err(build)?), path),
+        "gs" | "gcs" => {
+            (Arc::new(google(&bucket()?, options, environment, client).build().map_err(build)?), path)
+        }
         "azure" | "az" | "abfs" | "abfss" => {
             // abfss://container@account.dfs.core.windows.net/path
-            let container = if parsed.username().is_empty() { bucket()? } else { parsed.username().to_owned() };
+            let container =
+                if parsed.username().is_empty() { bucket()? } else { parsed.username().to_owned() };
             (Arc::new(azure(&container, options, environment, client).build().map_err(build)?), path)
         }
-        "http" | "https" | "webdav" | "webdavs" => (Arc::new(http(&parsed, options)?.build().map_err(build)?), String::new()),
+        "http" | "https" | "webdav" | "webdavs" => {
+            (Arc::new(http(&parsed, options)?.build().map_err(build)?), String::new())
+        }
         scheme @ ("ssh" | "hdfs" | "webhdfs" | "gdrive" | "oss") => {
             return Err(wrong(format!("remotes over {scheme} are not supported")));
         }
@@ -126,7 +131,12 @@ fn client(options: &Options) -> Result<ClientOptions> {
     Ok(client)
 }
 
-fn s3(bucket: &str, options: &Options, environment: &CloudEnvironment, client: ClientOptions) -> AmazonS3Builder {
+fn s3(
+    bucket: &str,
+    options: &Options,
+    environment: &CloudEnvironment,
+    client: ClientOptions,
+) -> AmazonS3Builder {
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
     for (name, value) in environment.variables.iter().filter(|(name, _)| name.starts_with("AWS_")) {
         if let Ok(key) = AmazonS3ConfigKey::from_str(&name.to_ascii_lowercase()) {
@@ -210,7 +220,9 @@ fn azure(
     let connection = options
         .get("connection_string")
         .or_else(|| environment.variables.get("AZURE_STORAGE_CONNECTION_STRING"));
-    for (name, value) in connection.into_iter().flat_map(|text| text.split(';')).filter_map(|p| p.split_once('=')) {
+    for (name, value) in
+        connection.into_iter().flat_map(|text| text.split(';')).filter_map(|p| p.split_once('='))
+    {
         builder = match name.trim() {
             "AccountName" => builder.with_account(value),
             "AccountKey" => builder.with_access_key(value),
@@ -245,7 +257,8 @@ fn http(url: &Url, options: &Options) -> Result<HttpBuilder> {
         "webdavs" => "https",
         scheme => scheme,
     };
-    let plain = url.as_str().split_once("://").map(|(_, rest)| format!("{scheme}://{rest}")).unwrap_or_default();
+    let plain =
+        url.as_str().split_once("://").map(|(_, rest)| format!("{scheme}://{rest}")).unwrap_or_default();
     let mut base = Url::parse(&plain).map_err(|error| wrong(error.to_string()))?;
     let option = |key: &str| options.get(key).cloned();
     let user = Some(base.username().to_owned()).filter(|user| !user.is_empty()).or_else(|| option("user"));

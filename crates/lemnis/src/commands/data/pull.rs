@@ -47,7 +47,7 @@ pub fn run(context: &Context, arguments: &Pull) -> Result<u8, Failure> {
         output::line(summary(&[
             (pulled.fetched as usize, "fetched"),
             (pulled.modified.len(), "modified"),
-            (pulled.added.len(), "added"),
+            (pulled.added_files as usize, "added"),
         ]));
     }
     if pulled.failed.is_empty() {

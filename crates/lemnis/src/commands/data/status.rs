@@ -9,7 +9,9 @@ use crate::context::Context;
 use crate::output::{self, Failure, STRONG};
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lemnis status\n  lemnis status --cloud        what a push or a pull would move")]
+#[command(
+    after_help = "Examples:\n  lemnis status\n  lemnis status --cloud        what a push or a pull would move"
+)]
 pub struct Status {
     #[command(flatten)]
     pub options: transfer::Options,
