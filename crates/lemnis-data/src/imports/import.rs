@@ -86,7 +86,7 @@ pub fn import(repo: &Repo, request: &Import, outside: &Outside<'_>) -> Result<Im
         config: text(&request.config),
         remote: text(&request.remote),
     };
-    let origin = Origin::Repo { path: request.path.clone(), repo: from.clone() };
+    let origin = Origin::Repo { path: request.path.clone(), repo: Box::new(from.clone()) };
     let mut work = Work::begin(repo, &out)?;
     let mut document = Document::new(&origin, &work.name());
     if request.extent == Extent::NoExec {
@@ -101,7 +101,7 @@ pub fn import(repo: &Repo, request: &Import, outside: &Outside<'_>) -> Result<Im
         ));
     }
     let listing = Listing::of(&source, &request.path, &request.url)?;
-    document.set_origin(&Origin::Repo { path: request.path.clone(), repo: from.clone() });
+    document.set_origin(&Origin::Repo { path: request.path.clone(), repo: Box::new(from.clone()) });
     if request.extent == Extent::Whole {
         listing.bring(&source, Some(&from), &work.workspace.cache, outside)?;
         listing.write(&work.workspace.cache, &out)?;

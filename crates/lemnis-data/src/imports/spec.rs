@@ -31,7 +31,7 @@ pub(crate) struct RepoRef {
 /// What an import's one dependency is.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
-    Repo { path: String, repo: RepoRef },
+    Repo { path: String, repo: Box<RepoRef> },
     Url { path: String },
 }
 
@@ -87,13 +87,13 @@ impl Document {
                 let repo = repo.as_map()?;
                 Origin::Repo {
                     path,
-                    repo: RepoRef {
+                    repo: Box::new(RepoRef {
                         url: text(repo, "url")?,
                         rev: text(repo, "rev"),
                         rev_lock: text(repo, "rev_lock"),
                         config: repo.get("config").cloned(),
                         remote: repo.get("remote").cloned(),
-                    },
+                    }),
                 }
             }
         })

@@ -76,7 +76,7 @@ fn update_one(
     };
     match document.origin() {
         Some(Origin::Repo { path, repo: from }) => {
-            update_repo(workspace, stage, out, document, (path, from), options, outside)
+            update_repo(workspace, stage, out, document, (path, *from), options, outside)
         }
         Some(Origin::Url { path }) => {
             if options.rev.is_some() {
@@ -108,7 +108,7 @@ fn update_repo(
     let source = Source::open(repo.cwd(), &from.url, from.rev.as_deref())?;
     from.rev_lock.clone_from(&source.commit);
     let same = old == from.rev_lock;
-    document.set_origin(&Origin::Repo { path: path.clone(), repo: from.clone() });
+    document.set_origin(&Origin::Repo { path: path.clone(), repo: Box::new(from.clone()) });
     if options.no_download {
         if !same {
             document.set_out(None);

@@ -20,7 +20,7 @@ pub(crate) enum Thing {
     /// A file or directory of this machine.
     Local(PathBuf),
     /// Files of a store: what each is called below the destination (empty for a single file).
-    Stored { remote: Remote, files: Vec<StoredFile>, scheme: String },
+    Stored { remote: Box<Remote>, files: Vec<StoredFile>, scheme: String },
 }
 
 impl Thing {
@@ -62,7 +62,7 @@ impl Thing {
         if files.is_empty() {
             return Err(nothing());
         }
-        Ok(Self::Stored { remote, files, scheme })
+        Ok(Self::Stored { remote: Box::new(remote), files, scheme })
     }
 
     /// What a `.dvc` file records about it as a dependency.

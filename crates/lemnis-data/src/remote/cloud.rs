@@ -6,8 +6,10 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use lemnis_core::ErrorKind;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use tokio::runtime::Runtime;
@@ -27,6 +29,8 @@ const PARTS_AT_ONCE: usize = 2;
 const CHUNK: usize = 1_000;
 /// Fewer objects than this are asked for one by one.
 const ASK_EACH: usize = 300;
+/// How long a download may stand still.
+const STALL: Duration = Duration::from_secs(120);
 /// What one request lists.
 const PAGE: usize = 1_000;
 
@@ -248,13 +252,26 @@ impl Cloud {
         Ok(bytes)
     }
 
+    /// A download may take long, but not stand still.
+    async fn in_time<T>(&self, below: &str, work: impl Future<Output = T>) -> Result<T> {
+        tokio::time::timeout(STALL, work).await.map_err(|_| Error::Store {
+            action: "reading",
+            place: format!("{}/{below}", self.url.trim_end_matches('/')),
+            kind: ErrorKind::Unavailable,
+            message: format!("nothing came for {} s", STALL.as_secs()),
+        })
+    }
+
     /// Writes an object to a new file and returns its size and MD5.
     pub(super) async fn receive(&self, below: &str, to: &std::path::Path) -> Result<(u64, String)> {
-        let got = self.store.get(&self.key(below)?).await.map_err(self.failed("reading", below))?;
+        let key = self.key(below)?;
+        let got = self.in_time(below, self.store.get(&key)).await?.map_err(self.failed("reading", below))?;
         let mut content = got.into_stream();
         let mut file = fsx::create_new(to).map_err(Error::io("write", to))?;
         let (mut hasher, mut bytes) = (Hasher::default(), 0);
-        while let Some(chunk) = content.try_next().await.map_err(self.failed("reading", below))? {
+        loop {
+            let next = self.in_time(below, content.try_next()).await?;
+            let Some(chunk) = next.map_err(self.failed("reading", below))? else { break };
             file.write_all(&chunk).map_err(Error::io("write", to))?;
             hasher.update(&chunk);
             bytes += chunk.len() as u64;
