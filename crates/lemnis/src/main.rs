@@ -29,6 +29,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
+    if cli.quiet && !cli.json {
+        output::silence();
+    }
     let context = Context::read(cli.cd.as_deref(), cli.json, cli.quiet, cli.server)?;
     match &cli.command {
         Command::Quickstart(arguments) => quickstart::run(&context, arguments),

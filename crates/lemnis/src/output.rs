@@ -95,6 +95,13 @@ pub fn report(failure: &Failure, json: bool) -> u8 {
     failure.kind.exit_code()
 }
 
+/// Sends what would be printed to nowhere; errors still show.
+pub fn silence() {
+    if let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&nowhere);
+    }
+}
+
 /// Prints a line; a reader that went away is no failure.
 pub fn line(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stdout(), "{text}");

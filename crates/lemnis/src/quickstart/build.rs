@@ -118,7 +118,7 @@ pub async fn gate(it: &Loop<'_>, journal: &mut Journal) -> Result<(Outcome, Valu
             ErrorKind::Conflict,
             format!("the gate does not let version {version} through: {}", checks.join("; ")),
         )
-        .with_hint("more or better data, other parameters in params.yaml, or another bound in lemnis.yaml"));
+        .with_hint("change params.yaml and run `lemnis repro`, or lower the bound in lemnis.yaml; then start quickstart again"));
     }
     let promoted = model::promote(&it.app, &it.who, &Promote { model: name.clone(), version }).await?;
     if !promoted.is_champion {
