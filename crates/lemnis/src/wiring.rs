@@ -38,6 +38,7 @@ pub async fn open(project: Project, clock: Arc<dyn Clock>) -> Result<Arc<App>, F
         clock,
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),
+        reacting: tokio::sync::Mutex::new(()),
     });
     release::restore(&app).await?;
     Ok(app)
