@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::fsx;
+use crate::template::Parsing;
 
 /// How a workspace file is made from a cache object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) shared: bool,
     pub(crate) link_types: Vec<LinkType>,
     pub(crate) remote: Option<String>,
+    pub(crate) parsing: Parsing,
 }
 
 impl Config {
@@ -69,6 +71,10 @@ impl Config {
             shared,
             link_types,
             remote: get("core.remote").map(str::to_owned),
+            parsing: Parsing {
+                bool_optional: get("parsing.bool") == Some("boolean_optional"),
+                list_append: get("parsing.list") == Some("append"),
+            },
         })
     }
 }

@@ -23,6 +23,7 @@ mod output;
 mod params;
 mod pipeline;
 mod pyjson;
+mod pyparams;
 mod repo;
 mod reproduce;
 mod run;
