@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) link_types: Vec<LinkType>,
     pub(crate) remote: Option<String>,
     pub(crate) parsing: Parsing,
+    /// Where the default remote lies, when it is a local directory.
+    pub(crate) remote_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -71,6 +73,10 @@ impl Config {
             shared,
             link_types,
             remote: get("core.remote").map(str::to_owned),
+            remote_dir: get("core.remote")
+                .and_then(|name| get(&format!("remote \"{}\".url", name.to_ascii_lowercase())))
+                .filter(|url| !url.contains("://"))
+                .map(|url| fsx::normalize(dvc_dir, Path::new(url))),
             parsing: Parsing {
                 bool_optional: get("parsing.bool") == Some("boolean_optional"),
                 list_append: get("parsing.list") == Some("append"),

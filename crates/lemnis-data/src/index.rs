@@ -223,7 +223,8 @@ impl Index {
         self.upstream.get(at).map_or(&[], Vec::as_slice)
     }
 
-    /// The stages that a target names: a stage, a `dvc.yaml`, a `.dvc` file, an output or a path inside one.
+    /// The stages that a target names: a stage, a group of generated ones, a `dvc.yaml`, a `.dvc` file, an
+    /// output or a path inside one.
     pub(crate) fn find(&self, repo: &Repo, target: &str) -> Result<Vec<usize>> {
         let (file, name) = match target.rsplit_once(':') {
             Some((file, name)) => (file, Some(name)),
@@ -234,11 +235,23 @@ impl Index {
         let of = |test: &dyn Fn(&Stage) -> bool| -> Vec<usize> {
             all().filter(|(_, stage)| test(stage)).map(|(at, _)| at).collect()
         };
+        let named = |name: &str, file: &Path| {
+            let exact = of(&|stage| stage.name.as_deref() == Some(name) && stage.file == file);
+            if !exact.is_empty() {
+                return exact;
+            }
+            let in_group =
+                |own: &str| own.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'));
+            of(&|stage| stage.name.as_deref().is_some_and(in_group) && stage.file == file)
+        };
         let found = match name {
-            Some(name) => of(&|stage| stage.name.as_deref() == Some(name) && stage.file == path),
+            Some(name) => {
+                let here = repo.cwd().join("dvc.yaml");
+                named(name, if file.is_empty() { &here } else { &path })
+            }
             None => {
                 let here = repo.cwd().join("dvc.yaml");
-                let mut found = of(&|stage| stage.name.as_deref() == Some(target) && stage.file == here);
+                let mut found = named(target, &here);
                 if found.is_empty() {
                     found = of(&|stage| stage.file == path);
                 }

@@ -19,6 +19,7 @@ mod hash;
 mod ignore;
 mod index;
 mod lockfile;
+mod missing;
 mod output;
 mod params;
 mod pipeline;
@@ -37,10 +38,12 @@ mod yaml;
 
 pub use add::{AddOptions, Added, add};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
-pub use error::{Error, Result};
+pub use error::{Error, LogTail, Result};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };
 pub use repo::{InitOptions, Repo};
-pub use reproduce::{Observer, Outcome, Reproduce, StageOutcome, reproduce};
+pub use reproduce::{
+    Observer, OnError, Outcome, Reproduce, Scope, StageOutcome, Stream, reproduce,
+};
 pub use status::{DepChange, StageChange, Status, status};

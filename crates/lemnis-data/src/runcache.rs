@@ -61,6 +61,12 @@ pub(crate) fn save(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<()> {
 
 /// What the command made last time from the same inputs, when all of it is still in the cache.
 pub(crate) fn find(workspace: &Workspace<'_>, stage: &Stage) -> Result<Option<LockEntry>> {
+    let Some(entry) = newest(workspace, stage)? else { return Ok(None) };
+    Ok(complete(workspace, stage, &entry)?.then_some(entry))
+}
+
+/// What the command made last time from the same inputs, whether or not it is in the cache.
+pub(crate) fn newest(workspace: &Workspace<'_>, stage: &Stage) -> Result<Option<LockEntry>> {
     if !applies(stage) {
         return Ok(None);
     }
@@ -92,10 +98,7 @@ pub(crate) fn find(workspace: &Workspace<'_>, stage: &Stage) -> Result<Option<Lo
         fsx::remove(&path)?;
         return Ok(None);
     };
-    if !same_inputs(&body, &node.to_value()) || !complete(workspace, stage, &entry)? {
-        return Ok(None);
-    }
-    Ok(Some(entry))
+    Ok(same_inputs(&body, &node.to_value()).then_some(entry))
 }
 
 /// The key ignores members called `size` and `nfiles`, parameters among them: so inputs are compared.

@@ -35,6 +35,8 @@ pub struct Context {
     pub token: Option<String>,
     /// The user's name, for tags and events.
     pub user: String,
+    /// The user's shell.
+    pub shell: Option<String>,
     /// The pipeline stage that started this process, if one did.
     pub stage: Option<String>,
     /// The time.
@@ -58,6 +60,7 @@ impl Context {
             server,
             token: read("LEMNIS_TOKEN").or_else(|| read("MLFLOW_TRACKING_TOKEN")),
             user: read("USER").or_else(|| read("LOGNAME")).unwrap_or_else(|| "local".to_owned()),
+            shell: read("SHELL"),
             stage: read("DVC_STAGE"),
             clock: Arc::new(SystemClock),
         })
