@@ -23,7 +23,13 @@ const DEFAULT_PARAMS: &str = "params.yaml";
 pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Vec<Stage>> {
     let file = repo.show(path);
     let text = fsx::read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
-    let root = parse(&text, &file)?;
+    load_text(repo, path, &text)
+}
+
+/// The stages of a `dvc.yaml` at `path` that would hold `text`.
+pub(crate) fn load_text(repo: &Repo, path: &Path, text: &str) -> Result<Vec<Stage>> {
+    let file = repo.show(path);
+    let root = parse(text, &file)?;
     if root.is_null() {
         return Ok(Vec::new());
     }

@@ -10,6 +10,7 @@ mod add;
 mod cache;
 mod checkout;
 mod config;
+mod dag;
 mod dvcfile;
 mod dvcyaml;
 mod error;
@@ -30,6 +31,7 @@ mod reproduce;
 mod run;
 mod runcache;
 mod stage;
+mod stages;
 mod state;
 mod status;
 mod template;
@@ -38,6 +40,7 @@ mod yaml;
 
 pub use add::{AddOptions, Added, add};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
+pub use dag::{Dag, DagOptions, dag};
 pub use error::{Error, LogTail, Result};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
@@ -45,5 +48,8 @@ pub use pipeline::{
 pub use repo::{InitOptions, Repo};
 pub use reproduce::{
     Observer, OnError, Outcome, Reproduce, Scope, StageOutcome, Stream, reproduce,
+};
+pub use stages::{
+    ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stage, list_stages,
 };
 pub use status::{DepChange, StageChange, Status, status};

@@ -24,6 +24,7 @@ use crate::repo::Repo;
 use crate::workspace::Workspace;
 
 pub(crate) use pick::{Pick, pick};
+pub(crate) use plan::Graph;
 
 /// What to bring up to date, and how.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@
 //! So a later reproduction sees that a stage of a killed one still runs, and ends it first.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process_group, test_kill_process};
 
 use crate::error::{Error, Result};
 use crate::fsx;
@@ -180,7 +180,6 @@ impl StageGuard {
                 .map_err(Error::io("lock", &path))
         };
         let started = Instant::now();
-        let mut ended_orphan = false;
         loop {
             let lock = open()?;
             match lock.try_lock() {
@@ -201,11 +200,9 @@ impl StageGuard {
                 let holder = text.split_whitespace().next().unwrap_or("unknown");
                 return Err(Error::Locked { holder: format!("process {holder}, which runs a stage") });
             }
-            if !ended_orphan {
-                for group in numbers.flatten() {
-                    let _ = kill_process_group(group, Signal::KILL);
-                    ended_orphan = true;
-                }
+            // A process that dies between starting a command and noting it leaves a group without a name.
+            for group in numbers.flatten().chain(holders(&path)) {
+                let _ = kill_process_group(group, Signal::KILL);
             }
             thread::sleep(POLL);
         }
@@ -229,11 +226,22 @@ impl StageGuard {
     fn change(&self, change: impl FnOnce(&mut Vec<u32>)) {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut groups);
-        if let Ok(mut file) = File::create(&self.note) {
-            let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
-            let _ = writeln!(file, "{} {}", std::process::id(), groups.join(" "));
-        }
+        let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+        let text = format!("{} {}\n", std::process::id(), groups.join(" "));
+        let next = self.note.with_extension("next");
+        let _ = fs::write(&next, text).and_then(|()| fs::rename(&next, &self.note));
     }
+}
+
+/// The groups of processes whose standard input is the file at `path`, where the system tells.
+fn holders(path: &Path) -> Vec<Pid> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
+        let input = fs::read_link(entry.path().join("fd/0")).ok()?;
+        (input == path).then_some(pid)
+    });
+    pids.filter_map(|pid| getpgid(Some(pid)).ok()).collect()
 }
 
 impl Drop for StageGuard {

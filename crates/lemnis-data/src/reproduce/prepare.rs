@@ -1,5 +1,7 @@
 //! What happens to a stage before its command runs, and instead of it.
 
+use std::sync::Arc;
+
 use super::record::{record, record_inputs};
 use super::task::{Task, log_path};
 use super::{Observer, Outcome, Reproduce};
@@ -57,7 +59,8 @@ pub(super) fn begin(
     index: &mut Index,
     at: usize,
     start: &Start<'_>,
-    guard: &mut Option<std::sync::Arc<StageGuard>>,
+    guard: &mut Option<Arc<StageGuard>>,
+    lines: &mut git::Added,
 ) -> Result<Begun> {
     let how = start.how;
     let mut stage = index.stages[at].clone();
@@ -67,12 +70,12 @@ pub(super) fn begin(
         return Ok(Begun::Done(outcome));
     }
     if stage.frozen {
-        record(workspace, &mut stage, how, false)?;
+        record(workspace, &mut stage, how, false, lines)?;
         index.stages[at] = stage;
         return Ok(Begun::Done(Outcome::Frozen));
     }
     if guard.is_none() {
-        *guard = Some(std::sync::Arc::new(StageGuard::take(workspace.repo)?));
+        *guard = Some(Arc::new(StageGuard::take(workspace.repo)?));
     }
     refuse_tracked(workspace.repo, &stage)?;
     if how.pull && !start.force {
@@ -91,7 +94,7 @@ pub(super) fn begin(
     };
     if let Some(entry) = entry {
         restore(workspace, &stage, &entry)?;
-        record(workspace, &mut stage, how, true)?;
+        record(workspace, &mut stage, how, true, lines)?;
         index.stages[at] = stage;
         return Ok(Begun::Done(Outcome::Restored));
     }

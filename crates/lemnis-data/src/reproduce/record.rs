@@ -8,19 +8,15 @@ use crate::workspace::Workspace;
 use crate::{fsx, git, lockfile, params, runcache};
 
 /// Stores the outputs and writes the entry in `dvc.lock`. `inputs_known` says that dependencies were
-/// recorded before the command ran.
+/// recorded before the command ran; `lines` collects what is new in `.gitignore`.
 pub(super) fn record(
     workspace: &mut Workspace<'_>,
     stage: &mut Stage,
     how: &Reproduce,
     inputs_known: bool,
+    lines: &mut git::Added,
 ) -> Result<()> {
-    let mut lines = git::Added::default();
-    let result = record_outputs(workspace, stage, how, &mut lines);
-    if result.is_err() {
-        git::roll_back(lines);
-    }
-    result?;
+    record_outputs(workspace, stage, how, lines)?;
     if !inputs_known {
         record_inputs(workspace, stage, how.allow_missing)?;
     }

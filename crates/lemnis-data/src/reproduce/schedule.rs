@@ -2,6 +2,7 @@
 //! commands with the repository unlocked, and records each as soon as it ends.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,6 +13,7 @@ use super::prepare::{self, Begun, Start};
 use super::task::{self, Event, Task};
 use super::{Observer, OnError, Outcome, Reproduce, StageOutcome, Stream};
 use crate::error::{Error, Result};
+use crate::git;
 use crate::index::Index;
 use crate::reproduce::{record, stale};
 use crate::run::StageGuard;
@@ -48,6 +50,10 @@ pub(super) struct Schedule<'a, 'r> {
     error: Option<Error>,
     outcomes: Vec<StageOutcome>,
     guard: Option<Arc<StageGuard>>,
+    /// What is new in `.gitignore`.
+    lines: git::Added,
+    /// Files for Git that changed.
+    changed: BTreeSet<PathBuf>,
     /// Interrupts all commands when the reproduction itself cannot go on.
     stop: Arc<AtomicBool>,
 }
@@ -74,6 +80,8 @@ impl<'a, 'r> Schedule<'a, 'r> {
             error: None,
             outcomes: Vec::new(),
             guard: None,
+            lines: git::Added::default(),
+            changed: BTreeSet::new(),
             stop: how.cancel.clone().unwrap_or_default(),
         }
     }
@@ -100,11 +108,25 @@ impl<'a, 'r> Schedule<'a, 'r> {
             }
             self.wait(tasks, &sender, &events, observer);
         }
-        match self.error {
-            Some(error) => Err(error),
-            None if self.failed.is_empty() || self.how.on_error == OnError::Ignore => Ok(self.outcomes),
-            None => Err(Error::StagesFailed { stages: self.failed }),
+        let failure = match self.error.take() {
+            Some(error) => Some(error),
+            None if self.failed.is_empty() || self.how.on_error == OnError::Ignore => None,
+            None => Some(Error::StagesFailed { stages: std::mem::take(&mut self.failed) }),
+        };
+        if let Some(error) = failure {
+            // As in DVC a failed reproduction leaves `.gitignore` as it was.
+            git::roll_back(self.lines);
+            return Err(error);
         }
+        let repo = self.workspace.repo;
+        if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
+            self.changed.extend(self.lines.files());
+            let files: Vec<PathBuf> = self.changed.into_iter().filter(|path| path.exists()).collect();
+            if !files.is_empty() {
+                git::add(git_root, &files)?;
+            }
+        }
+        Ok(self.outcomes)
     }
 
     fn count(&self) -> usize {
@@ -158,7 +180,7 @@ impl<'a, 'r> Schedule<'a, 'r> {
             self.finish(at, outcome, &why, started, observer);
             return Ok(None);
         }
-        match prepare::begin(self.workspace, self.index, at, &start, &mut self.guard)? {
+        match prepare::begin(self.workspace, self.index, at, &start, &mut self.guard, &mut self.lines)? {
             Begun::Done(outcome) => {
                 self.finish(at, outcome, &why, started, observer);
                 Ok(None)
@@ -209,7 +231,9 @@ impl<'a, 'r> Schedule<'a, 'r> {
     fn end(&mut self, at: usize, result: Result<()>, observer: &mut dyn Observer) {
         let Some(running) = self.running[at].take() else { return };
         let mut stage = self.index.stages[at].clone();
-        let result = result.and_then(|()| record::record(self.workspace, &mut stage, self.how, true));
+        let result = result.and_then(|()| {
+            record::record(self.workspace, &mut stage, self.how, true, &mut self.lines)
+        });
         match result {
             Ok(()) => {
                 self.index.stages[at] = stage;
@@ -244,7 +268,12 @@ impl<'a, 'r> Schedule<'a, 'r> {
         if self.how.force_downstream && self.plan.linked && (outcome.is_change() || forced) {
             self.forced.extend(&self.plan.graph.down[at]);
         }
-        let stage = self.index.stages[at].address(self.workspace.repo);
+        let stage = &self.index.stages[at];
+        if outcome.is_change() && !self.how.dry {
+            let in_pipeline = stage.name.is_some();
+            self.changed.insert(if in_pipeline { stage.lock_path() } else { stage.file.clone() });
+        }
+        let stage = stage.address(self.workspace.repo);
         let seconds = started.elapsed().as_secs_f64();
         let outcome = StageOutcome { stage, outcome, reason: why.to_owned(), seconds };
         observer.stage_done(&outcome);

@@ -9,7 +9,7 @@ mod scalar;
 mod spelling;
 mod value;
 
-pub(crate) use edit::{rewrite, set_stage};
+pub(crate) use edit::{put_stage, rewrite, set_stage};
 pub(crate) use emit::emit;
 pub(crate) use read::{Kind, Node, parse};
 pub(crate) use scalar::python_float;

@@ -1,8 +1,10 @@
 //! DVC's verbs, with DVC's names, arguments and meaning: one file each, listed once here.
 
 mod add;
+mod dag;
 mod init;
 mod repro;
+mod stage;
 mod status;
 pub mod watcher;
 
@@ -19,6 +21,11 @@ pub enum Data {
     Add(add::Add),
     /// Run the pipeline's stages whose inputs changed
     Repro(repro::Repro),
+    /// Look at the pipeline's stages, and add some
+    #[command(subcommand)]
+    Stage(stage::Stage),
+    /// Draw the pipelines
+    Dag(dag::DagArgs),
     /// Say which data and stages are not up to date
     Status(status::Status),
 }
@@ -30,6 +37,8 @@ impl Data {
             Data::Init(arguments) => init::run(context, arguments),
             Data::Add(arguments) => add::run(context, arguments),
             Data::Repro(arguments) => repro::run(context, arguments),
+            Data::Stage(verb) => stage::run(context, verb),
+            Data::Dag(arguments) => dag::run(context, arguments),
             Data::Status(arguments) => status::run(context, arguments),
         }
     }

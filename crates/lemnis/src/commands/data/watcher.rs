@@ -13,6 +13,8 @@ use crate::serve::Ephemeral;
 pub enum Show {
     /// Not at all: the end of a failed stage's log is part of the error.
     Nothing,
+    /// Only what their commands print.
+    Output,
     /// As DVC does: a heading, the commands, their output as it is.
     Plain,
     /// Several at once: each line after its stage's name.
@@ -32,7 +34,11 @@ pub struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     pub fn new(context: &'a Context, root: std::path::PathBuf) -> Self {
-        let show = if context.json || context.quiet { Show::Nothing } else { Show::Plain };
+        let show = match (context.json, context.quiet) {
+            (true, _) => Show::Nothing,
+            (_, true) => Show::Output,
+            _ => Show::Plain,
+        };
         Self { context, root, environment: None, ephemeral: None, show, explain: false }
     }
 
@@ -132,14 +138,14 @@ impl Observer for Watcher<'_> {
         match self.show {
             Show::Plain => output::line(format!("> {command}")),
             Show::Named => output::line(format!("{FAINT}{stage} |{FAINT:#} > {command}")),
-            Show::Nothing => {}
+            Show::Nothing | Show::Output => {}
         }
     }
 
     fn stage_output(&mut self, _stage: &str, stream: Stream, bytes: &[u8]) {
         match (self.show, stream) {
-            (Show::Plain, Stream::Out) => output::raw(std::io::stdout(), bytes),
-            (Show::Plain, Stream::Err) => output::raw(std::io::stderr(), bytes),
+            (Show::Plain | Show::Output, Stream::Out) => output::raw(std::io::stdout(), bytes),
+            (Show::Plain | Show::Output, Stream::Err) => output::raw(std::io::stderr(), bytes),
             _ => {}
         }
     }
