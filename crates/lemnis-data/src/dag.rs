@@ -76,7 +76,8 @@ fn stages(repo: &Repo, index: &Index, within: &BTreeSet<usize>, options: DagOpti
 }
 
 fn outputs(repo: &Repo, index: &Index, within: &BTreeSet<usize>) -> Dag {
-    let outs: Vec<_> = within.iter().flat_map(|at| index.stages[*at].outs.iter().map(move |out| (*at, out))).collect();
+    let outs: Vec<_> =
+        within.iter().flat_map(|at| index.stages[*at].outs.iter().map(move |out| (*at, out))).collect();
     let mut dag = Dag::default();
     dag.nodes.extend(outs.iter().map(|(_, out)| repo.show(&out.path)));
     for (to, (at, _)) in outs.iter().enumerate() {

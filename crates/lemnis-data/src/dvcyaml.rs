@@ -105,8 +105,7 @@ impl Loader<'_> {
     /// Merges a file, `file`, or top-level keys of it, `file:key,key`.
     fn load_vars(&self, context: &mut Context, text: &str, dir: &Path) -> Result<()> {
         let (name, keys) = text.split_once(':').unwrap_or((text, ""));
-        let keys: Vec<String> =
-            keys.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+        let keys: Vec<String> = keys.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect();
         let path = fsx::normalize(dir, Path::new(name));
         if !context.wants(&path, &keys).map_err(Error::invalid)? {
             return Ok(());

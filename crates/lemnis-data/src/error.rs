@@ -197,10 +197,9 @@ impl Classify for Error {
             | Self::Missing { .. }
             | Self::NotInCache { .. } => ErrorKind::NotFound,
             Self::RepoExists { .. } => ErrorKind::AlreadyExists,
-            Self::NoGit { .. }
-            | Self::Malformed { .. }
-            | Self::Invalid { .. }
-            | Self::Graph { .. } => ErrorKind::Invalid,
+            Self::NoGit { .. } | Self::Malformed { .. } | Self::Invalid { .. } | Self::Graph { .. } => {
+                ErrorKind::Invalid
+            }
             Self::TrackedByGit { .. } | Self::Unsaved { .. } | Self::Locked { .. } => ErrorKind::Conflict,
             Self::Declined { .. } => ErrorKind::Conflict,
             Self::StageFailed { .. }

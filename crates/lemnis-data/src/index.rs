@@ -240,8 +240,7 @@ impl Index {
             if !exact.is_empty() {
                 return exact;
             }
-            let in_group =
-                |own: &str| own.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'));
+            let in_group = |own: &str| own.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'));
             of(&|stage| stage.name.as_deref().is_some_and(in_group) && stage.file == file)
         };
         let found = match name {

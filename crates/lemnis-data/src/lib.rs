@@ -46,10 +46,6 @@ pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };
 pub use repo::{InitOptions, Repo};
-pub use reproduce::{
-    Observer, OnError, Outcome, Reproduce, Scope, StageOutcome, Stream, reproduce,
-};
-pub use stages::{
-    ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stage, list_stages,
-};
+pub use reproduce::{Observer, OnError, Outcome, Reproduce, Scope, StageOutcome, Stream, reproduce};
+pub use stages::{ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stage, list_stages};
 pub use status::{DepChange, StageChange, Status, status};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::{fsx, pyparams};
 use crate::repo::Repo;
 use crate::stage::ParamDep;
 use crate::yaml::{Key, Map, Value, parse};
+use crate::{fsx, pyparams};
 
 /// What a parameter file holds; `None` when it is not there.
 pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
@@ -25,9 +25,7 @@ pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
             Value::from_json(&json)
         }
         "toml" => toml(&text).map_err(|(line, message)| malformed(line, message))?,
-        "py" => {
-            Value::Map(pyparams::parse(&text).map_err(|(line, message)| malformed(line, message))?)
-        }
+        "py" => Value::Map(pyparams::parse(&text).map_err(|(line, message)| malformed(line, message))?),
         _ => parse(&text, &file)?.to_value(),
     };
     match value {
@@ -45,11 +43,12 @@ pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
 
 /// A TOML document, tables in the order in which their first key stands.
 fn toml(text: &str) -> Result<Value, (usize, String)> {
-    let document: toml_edit::Document<String> = text.to_owned().parse().map_err(|error: toml_edit::TomlError| {
-        let at = error.span().map_or(0, |span| span.start).min(text.len());
-        let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        (line, error.message().to_owned())
-    })?;
+    let document: toml_edit::Document<String> =
+        text.to_owned().parse().map_err(|error: toml_edit::TomlError| {
+            let at = error.span().map_or(0, |span| span.start).min(text.len());
+            let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            (line, error.message().to_owned())
+        })?;
     Ok(toml_table(document.as_table()))
 }
 

@@ -301,8 +301,7 @@ fn restored(mut body: Map, old: Option<&Node>) -> Map {
     for key in ["outs", "metrics", "plots"] {
         let Some(Value::Seq(entries)) = body.get_mut(key) else { continue };
         let known = ["outs", "metrics", "plots"].iter().filter_map(|key| old.get(*key));
-        let known: Vec<&Map> =
-            known.filter_map(Value::as_seq).flatten().filter_map(Value::as_map).collect();
+        let known: Vec<&Map> = known.filter_map(Value::as_seq).flatten().filter_map(Value::as_map).collect();
         for entry in entries {
             let (path, flags) = match &*entry {
                 Value::Str(path) => (path.clone(), Map::new()),
@@ -355,7 +354,8 @@ mod tests {
 
     #[test]
     fn a_replaced_stage_keeps_what_people_wrote_about_it() {
-        let old = parse("cmd: x\ndesc: d\nouts: [{o: {push: false, desc: k, cache: false}}]\n", "").expect("reads");
+        let old =
+            parse("cmd: x\ndesc: d\nouts: [{o: {push: false, desc: k, cache: false}}]\n", "").expect("reads");
         let new = parse("cmd: y\nouts: [o]\nparams: [p]\n", "").expect("reads").to_value();
         let body = restored(new.as_map().cloned().expect("map"), Some(&old));
         assert_eq!(

@@ -72,7 +72,8 @@ fn fnmatch(pattern: &[char], text: &[char]) -> bool {
             let close = pattern.iter().skip(start + 1).position(|c| *c == ']').map(|at| at + start + 1);
             match (close, text.first()) {
                 (Some(close), Some(c)) => {
-                    in_set(&pattern[start..close], *c) != negated && fnmatch(&pattern[close + 1..], &text[1..])
+                    in_set(&pattern[start..close], *c) != negated
+                        && fnmatch(&pattern[close + 1..], &text[1..])
                 }
                 (None, Some('[')) => fnmatch(&pattern[1..], &text[1..]),
                 _ => false,

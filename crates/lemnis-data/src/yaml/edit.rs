@@ -63,13 +63,7 @@ pub(crate) fn put_stage(text: &str, file: &str, name: &str, body: &Value) -> Res
     })
 }
 
-fn splice_stage(
-    text: &str,
-    stages: &Node,
-    name: &str,
-    body: &Value,
-    after_comments: bool,
-) -> Option<String> {
+fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value, after_comments: bool) -> Option<String> {
     let map = stages.as_map().filter(|map| !map.is_empty() && !stages.inline)?;
     let block = {
         let entry: Map = std::iter::once((Key::from(name), body.clone())).collect();

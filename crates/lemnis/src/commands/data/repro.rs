@@ -131,7 +131,9 @@ pub fn run(context: &Context, arguments: &Repro) -> Result<u8, Failure> {
     let changed = outcomes.iter().filter(|outcome| outcome.outcome.is_change()).count();
     match (changed, arguments.dry) {
         (0, _) => output::line(format!("Data and pipelines are up to date. {FAINT}{took}{FAINT:#}")),
-        (_, true) => output::line(format!("{FAINT}{changed} of {} stages would change{FAINT:#}", outcomes.len())),
+        (_, true) => {
+            output::line(format!("{FAINT}{changed} of {} stages would change{FAINT:#}", outcomes.len()))
+        }
         _ => output::line(format!(
             "{FAINT}{} of {} stages ran in {took}; `lemnis push` sends new data to the remote{FAINT:#}",
             ran(&outcomes),

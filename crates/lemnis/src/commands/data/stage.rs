@@ -167,11 +167,8 @@ fn command_line(words: &[String]) -> String {
 
 fn list(context: &Context, arguments: &List) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir)?;
-    let what = ListStages {
-        targets: arguments.targets.clone(),
-        all: arguments.all,
-        recursive: arguments.recursive,
-    };
+    let what =
+        ListStages { targets: arguments.targets.clone(), all: arguments.all, recursive: arguments.recursive };
     let stages = lemnis_data::list_stages(&repo, &what)?;
     if context.json {
         output::json_line(&stages)?;
