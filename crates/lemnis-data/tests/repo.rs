@@ -120,7 +120,7 @@ fn independent_stages_run_side_by_side_and_each_is_recorded() {
     );
     let how = Reproduce { jobs: 2, ..Reproduce::default() };
     let outcomes = project.reproduce_with(&how, &mut Seen::default()).expect("reproduces");
-    assert_eq!(outcomes.last().expect("three").stage, "c");
+    assert_eq!(outcomes.last().expect("three").0, "c");
     assert_eq!(project.read("c"), "a\nb\n");
     assert_eq!(lock(&project.repo()).expect("reads").len(), 3);
     assert_eq!(project.status(), "{}");
@@ -168,10 +168,7 @@ fn a_dry_run_changes_nothing_and_plans_what_cannot_be_hashed_yet() {
     );
     let how = Reproduce { dry: true, ..Reproduce::default() };
     let outcomes = project.reproduce_with(&how, &mut Seen::default()).expect("plans");
-    assert_eq!(
-        outcomes.iter().map(|it| it.outcome).collect::<Vec<_>>(),
-        [Outcome::Planned, Outcome::Planned]
-    );
+    assert_eq!(outcomes.iter().map(|it| it.1).collect::<Vec<_>>(), [Outcome::Planned, Outcome::Planned]);
     assert!(!project.has("a") && !project.has("dvc.lock"));
 }
 
