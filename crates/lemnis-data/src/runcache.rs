@@ -13,7 +13,7 @@ use crate::pyjson::dumps;
 use crate::repo::umask;
 use crate::stage::{OutKind, Stage};
 use crate::workspace::Workspace;
-use crate::yaml::{Map, Value, emit, parse};
+use crate::yaml::{Map, Shared, Value, emit_shared, parse};
 
 /// Whether results of this stage can be reused at all.
 pub(crate) fn applies(stage: &Stage) -> bool {
@@ -53,7 +53,7 @@ pub(crate) fn save(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<()> {
         .permissions(fs::Permissions::from_mode(0o666 & !umask()))
         .tempfile_in(dir)
         .map_err(io)?;
-    temp.write_all(emit(&body).as_bytes()).map_err(io)?;
+    temp.write_all(emit_shared(&body, Shared::of_params(&body, 0)).as_bytes()).map_err(io)?;
     temp.as_file().sync_all().map_err(io)?;
     temp.persist(&path).map_err(|error| Error::io("write", &path)(error.error))?;
     Ok(())
@@ -163,7 +163,7 @@ mod tests {
             let body = parse(yaml, "").expect("reads").to_value();
             assert_eq!(key_of(&body), case["key"].as_str().expect("key"));
             assert_eq!(value_of(&body), case["value"].as_str().expect("value"));
-            assert_eq!(emit(&body), yaml);
+            assert_eq!(emit_shared(&body, Shared::of_params(&body, 0)), yaml);
         }
     }
 }

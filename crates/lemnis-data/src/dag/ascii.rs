@@ -138,9 +138,9 @@ fn paint(cells: &[Cell], lines: &[(usize, usize)]) -> String {
     for (from, to) in lines {
         let (from, to) = (&cells[*from], &cells[*to]);
         let (y0, y1) = (top(from) + BOX_ROWS - 1, top(to));
-        for y in y0..=y1 {
-            let part = (y - y0) as f64 / (y1 - y0).max(1) as f64;
-            canvas[y][column(from.x + (to.x - from.x) * part)] = '*';
+        for (step, row) in canvas[y0..=y1].iter_mut().enumerate() {
+            let part = step as f64 / (y1 - y0).max(1) as f64;
+            row[column(from.x + (to.x - from.x) * part)] = '*';
         }
         fill_flat(&mut canvas, (y0, column(from.x)), (y1, column(to.x)));
     }

@@ -90,11 +90,11 @@ impl<'a, 'r> Schedule<'a, 'r> {
         let (sender, events) = mpsc::channel();
         let jobs = self.how.jobs.max(1);
         loop {
-            let mut tasks: Vec<Box<Task>> = Vec::new();
+            let mut tasks: Vec<Task> = Vec::new();
             while self.count() < jobs && self.error.is_none() {
                 let Some(at) = self.next() else { break };
                 match self.begin(at, observer) {
-                    Ok(Some(task)) => tasks.push(task),
+                    Ok(Some(task)) => tasks.push(*task),
                     Ok(None) => {}
                     Err(error) => self.fail(at, error, observer),
                 }
@@ -199,7 +199,7 @@ impl<'a, 'r> Schedule<'a, 'r> {
     /// Starts `tasks` and waits until a command ended, while others may use the repository.
     fn wait(
         &mut self,
-        tasks: Vec<Box<Task>>,
+        tasks: Vec<Task>,
         sender: &Sender<Event>,
         events: &Receiver<Event>,
         observer: &mut dyn Observer,
@@ -212,7 +212,7 @@ impl<'a, 'r> Schedule<'a, 'r> {
                 match observer.stage_will_run(&stage, &why) {
                     Ok(extra) => {
                         task.env.extend(extra);
-                        task::start(*task, sender.clone());
+                        task::start(task, sender.clone());
                     }
                     Err(source) => {
                         let _ = sender.send(Event::Ended(at, Err(Error::Observer { stage, source })));

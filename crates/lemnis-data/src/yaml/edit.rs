@@ -3,8 +3,9 @@
 //! The result is read back and compared with what was wanted; when an edit in place cannot express it,
 //! the document is written afresh. So a rewrite never stores anything but the wanted value.
 
-use super::emit::emit;
+use super::emit::{emit, emit_shared};
 use super::read::{Kind, Members, Node, parse};
+use super::shared::Shared;
 use super::value::{Key, Map, Value};
 use crate::error::Result;
 
@@ -36,7 +37,7 @@ pub(crate) fn set_stage(text: &str, file: &str, name: &str, body: &Value) -> Res
     let edited = root.get("stages").and_then(|node| splice_stage(text, node, name, body, false));
     Ok(match edited {
         Some(edited) if parse(&edited, file).is_ok_and(|node| same(&node.to_value(), &wanted)) => edited,
-        _ => emit(&wanted),
+        _ => emit_shared(&wanted, Shared::of_params(&wanted, 0)),
     })
 }
 
@@ -67,8 +68,10 @@ fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value, after_comme
     let map = stages.as_map().filter(|map| !map.is_empty() && !stages.inline)?;
     let block = {
         let entry: Map = std::iter::once((Key::from(name), body.clone())).collect();
-        let outer: Map = std::iter::once((Key::from("stages"), Value::Map(entry))).collect();
-        let whole = emit(&Value::Map(outer));
+        let outer = Value::Map(std::iter::once((Key::from("stages"), Value::Map(entry))).collect());
+        let before = map.get(name).map_or(text.len(), |(key, _)| key.start);
+        let used = text[..before].matches(": &id").count();
+        let whole = emit_shared(&outer, Shared::of_params(&outer, used));
         let inner = whole.strip_prefix("stages:\n")?;
         let pad = " ".repeat(stages.column);
         inner

@@ -7,6 +7,7 @@
 use super::analysis::{Analysis, analyse};
 use super::read::parse;
 use super::scalar::{Tag, tag_of};
+use super::shared::Shared;
 use super::spelling::{escape, is_break, key_text, needs_escape, scalar_text, tag_length};
 use super::value::{Map, Value};
 
@@ -15,7 +16,13 @@ const MAX_SIMPLE_KEY: usize = 128;
 
 /// The document as text, with a final newline.
 pub(crate) fn emit(value: &Value) -> String {
-    let mut emitter = Emitter { out: String::new(), column: 0, indent: 0, whitespace: true, indention: true };
+    emit_shared(value, Shared::default())
+}
+
+/// The same, with anchors and aliases for values that DVC holds once and writes in several places.
+pub(crate) fn emit_shared(value: &Value, shared: Shared) -> String {
+    let mut emitter =
+        Emitter { out: String::new(), column: 0, indent: 0, whitespace: true, indention: true, shared };
     match value {
         Value::Map(map) if !map.is_empty() => emitter.mapping(map, 0),
         Value::Seq(items) if !items.is_empty() => emitter.sequence(items, 0),
@@ -48,10 +55,20 @@ struct Emitter {
     indent: usize,
     whitespace: bool,
     indention: bool,
+    shared: Shared,
 }
 
 impl Emitter {
     fn node(&mut self, value: &Value, place: Place) {
+        if let Some(name) = self.shared.alias(value) {
+            if place == Place::Item {
+                self.write_indent();
+            }
+            return self.indicator(&name, true, false, false);
+        }
+        if let Some(name) = self.shared.anchor(value) {
+            self.indicator(&name, true, false, false);
+        }
         match value {
             Value::Map(map) if map.is_empty() => self.empty("{", "}"),
             Value::Seq(items) if items.is_empty() => self.empty("[", "]"),
