@@ -133,6 +133,15 @@ impl Loader<'_> {
     }
 }
 
+/// The line that defines a stage, or the group that generates it.
+pub(crate) fn line_of(path: &Path, name: &str) -> usize {
+    let text = fsx::read_text(path).ok().flatten().unwrap_or_default();
+    let root = parse(&text, "").ok();
+    let stages = root.as_ref().and_then(|root| root.get("stages")).and_then(Node::as_map);
+    let group = name.split('@').next().unwrap_or_default();
+    stages.and_then(|stages| stages.get(group)).map_or(1, |(key, _)| key.line)
+}
+
 /// The parameters of the repository's root, for pages and templates; empty without a `params.yaml`.
 pub(crate) fn root_params(repo: &Repo) -> Result<Map> {
     Ok(params::read(repo, &repo.root().join(DEFAULT_PARAMS))?.unwrap_or_default())

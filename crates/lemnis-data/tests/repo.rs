@@ -347,15 +347,15 @@ fn bad_pipelines_are_refused_before_anything_runs() {
         ),
         (
             "stages:\n  a:\n    cmd: x\n    outs: [o]\n  b:\n    cmd: y\n    outs: [o]\n",
-            "the output 'o' belongs to both 'a' and 'b'",
+            "dvc.yaml:5: the output 'o' belongs to both 'a' and 'b'",
         ),
         (
             "stages:\n  a:\n    cmd: x\n    outs: [o]\n  b:\n    cmd: y\n    outs: [o/p]\n",
-            "the output 'o/p' of 'b' lies inside the output 'o' of 'a'",
+            "dvc.yaml:5: the output 'o/p' of 'b' lies inside the output 'o' of 'a'",
         ),
         (
             "stages:\n  a:\n    cmd: x\n    deps: [p]\n    outs: [o]\n  b:\n    cmd: y\n    deps: [o]\n    outs: [p]\n",
-            "'b' and 'a' depend on each other",
+            "dvc.yaml:6: 'b' and 'a' depend on each other",
         ),
         (
             "stages:\n  a:\n    cmd: x\n    deps: [o]\n    outs: [o]\n",
