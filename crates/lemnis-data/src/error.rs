@@ -95,10 +95,16 @@ pub enum Error {
         missing: usize,
     },
     /// The workspace holds data that no cache object has; it is not overwritten without `force`.
-    #[error("'{path}' has changes that are in no cache")]
+    #[error("{} has changes that are in no cache", quoted(paths))]
     Unsaved {
-        /// The output, relative to the repository.
-        path: String,
+        /// The files, relative to where the user is.
+        paths: Vec<String>,
+    },
+    /// Some outputs could not be checked out; the others were.
+    #[error("the cache lacks objects of {}", quoted(&done.failed))]
+    Incomplete {
+        /// What was done, and which outputs failed.
+        done: Box<crate::CheckedOut>,
     },
     /// Another process holds the repository.
     #[error("the data repository is locked by another process ({holder})")]
@@ -174,6 +180,16 @@ impl std::fmt::Display for LogTail {
     }
 }
 
+/// `'a', 'b'`, shortened when there are many.
+fn quoted(paths: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = paths.iter().take(SHOWN).map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", ");
+    if paths.len() > SHOWN {
+        text.push_str(&format!(" and {} more", paths.len() - SHOWN));
+    }
+    text
+}
+
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
@@ -195,6 +211,7 @@ impl Classify for Error {
             Self::NotARepo { .. }
             | Self::NoSuchTarget { .. }
             | Self::Missing { .. }
+            | Self::Incomplete { .. }
             | Self::NotInCache { .. } => ErrorKind::NotFound,
             Self::RepoExists { .. } => ErrorKind::AlreadyExists,
             Self::NoGit { .. } | Self::Malformed { .. } | Self::Invalid { .. } | Self::Graph { .. } => {
@@ -225,10 +242,11 @@ impl Classify for Error {
             Self::TrackedByGit { path } => Some(format!(
                 "stop tracking it: git rm -r --cached '{path}' && git commit -m 'stop tracking {path}'"
             )),
-            Self::NotInCache { .. } => Some("pull the data, or reproduce the stage that makes it".into()),
-            Self::Unsaved { path } => {
-                Some(format!("keep them with `lemnis add {path}`, or check out with force"))
-            }
+            Self::NotInCache { .. } | Self::Incomplete { .. } => Some("pull the data, or reproduce the stage that makes it".into()),
+            Self::Unsaved { .. } => Some(
+                "keep them with `lemnis add` or `lemnis commit`, or give them up with `lemnis checkout --force`"
+                    .into(),
+            ),
             Self::Locked { .. } => Some("wait for the other command to end".into()),
             Self::StageFailed { command, .. } => Some(format!("run it by hand to see why: {command}")),
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {

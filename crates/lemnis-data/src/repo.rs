@@ -3,11 +3,13 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::progress::{Progress, Task};
 use crate::{fsx, git};
 
 const LOCK_RETRIES: u32 = 6;
@@ -36,6 +38,7 @@ pub struct Repo {
     cwd: PathBuf,
     git_root: Option<PathBuf>,
     config: Config,
+    progress: Option<Arc<dyn Progress>>,
 }
 
 impl Repo {
@@ -48,7 +51,7 @@ impl Repo {
         let root = root.ok_or_else(|| Error::NotARepo { dir: cwd.clone() })?;
         let config = Config::load(&root.join(".dvc"))?;
         let git_root = if config.no_scm { None } else { git::root_of(&root) };
-        Ok(Self { root, cwd, git_root, config })
+        Ok(Self { root, cwd, git_root, config, progress: None })
     }
 
     /// Makes `dir` a repository with the files that `dvc init` writes; with Git they are staged.
@@ -86,6 +89,19 @@ impl Repo {
         Ok(repo)
     }
 
+    /// This repository as another revision defines it, with that revision's definitions in `root`. Cache and
+    /// configuration stay; Git's rules do not reach there.
+    pub(crate) fn exported_to(&self, root: &Path) -> Self {
+        let inner = self.cwd.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        Self {
+            root: root.to_path_buf(),
+            cwd: root.join(inner),
+            git_root: None,
+            config: self.config.clone(),
+            progress: None,
+        }
+    }
+
     /// The directory that holds `.dvc`, absolute.
     pub fn root(&self) -> &Path {
         &self.root
@@ -94,6 +110,17 @@ impl Repo {
     /// The name of the default remote, where one is configured.
     pub fn default_remote(&self) -> Option<&str> {
         self.config.remote.as_deref()
+    }
+
+    /// Lets `listener` follow long work.
+    pub fn with_progress(mut self, listener: Arc<dyn Progress>) -> Self {
+        self.progress = Some(listener);
+        self
+    }
+
+    /// Work of `total` steps begins; the listener hears of it until the task is dropped.
+    pub(crate) fn task(&self, what: &str, total: usize) -> Task<'_> {
+        Task::begin(self.progress.as_ref(), what, total)
     }
 
     pub(crate) fn cwd(&self) -> &Path {

@@ -25,6 +25,7 @@ use crate::workspace::Workspace;
 
 pub(crate) use pick::{Pick, pick};
 pub(crate) use plan::Graph;
+pub(crate) use record::record_inputs;
 
 /// What to bring up to date, and how.
 #[derive(Clone, Debug, Default)]

@@ -30,7 +30,7 @@ pub(super) fn record(
 
 /// Records dependencies and parameters as they are before the command runs: what changes while it runs
 /// makes the stage stale again. With `allow_missing` what is not there stays as it was recorded.
-pub(super) fn record_inputs(
+pub(crate) fn record_inputs(
     workspace: &mut Workspace<'_>,
     stage: &mut Stage,
     allow_missing: bool,
