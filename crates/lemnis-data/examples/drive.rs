@@ -75,7 +75,7 @@ fn run(command: &str, dir: &Path, rest: &[String], force: bool) -> lemnis_data::
             reproduce(&repo, &how, &mut Print)?;
         }
         "checkout" => {
-            let done = checkout(&repo, rest, CheckoutOptions { force })?;
+            let done = checkout(&repo, rest, CheckoutOptions { force, ..CheckoutOptions::default() })?;
             println!("{}", serde_json::to_string(&done).unwrap_or_default());
         }
         "digest" => {

@@ -106,9 +106,10 @@ pub fn add(repo: &Repo, targets: &[PathBuf], options: &AddOptions) -> Result<Vec
 
 fn plan_target(repo: &Repo, index: &mut Index, path: PathBuf, options: &AddOptions) -> Result<Planned> {
     let shown = repo.show(&path);
-    let holder = index.stages.iter().find_map(|stage| {
-        stage.outs.iter().find(|out| path.starts_with(&out.path)).map(|out| (stage, out))
-    });
+    let holder = index
+        .stages
+        .iter()
+        .find_map(|stage| stage.outs.iter().find(|out| path.starts_with(&out.path)).map(|out| (stage, out)));
     if let Some((stage, out)) = holder {
         let (outer, owner) = (repo.show(&out.path), stage.address(repo));
         if stage.cmd.is_some() {

@@ -108,7 +108,11 @@ pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Re
         list.sort_by(|a, b| (!a.ends_with('/'), a).cmp(&(!b.ends_with('/'), b)));
         list.dedup();
     }
-    if done.failed.is_empty() || options.allow_missing { Ok(done) } else { Err(Error::Incomplete { done: done.into() }) }
+    if done.failed.is_empty() || options.allow_missing {
+        Ok(done)
+    } else {
+        Err(Error::Incomplete { done: done.into() })
+    }
 }
 
 fn act(workspace: &mut Workspace<'_>, step: &Step, cache: &Cache, done: &mut CheckedOut) -> Result<()> {
@@ -129,7 +133,11 @@ fn act(workspace: &mut Workspace<'_>, step: &Step, cache: &Cache, done: &mut Che
         return Ok(());
     }
     let shown = shown(workspace.repo, path, recorded.is_dir());
-    if plan.was_there { done.modified.push(shown) } else { done.added.push(shown) }
+    if plan.was_there {
+        done.modified.push(shown)
+    } else {
+        done.added.push(shown)
+    }
     let [added, modified, deleted] = plan.counts;
     done.stats.added += added;
     done.stats.modified += modified;

@@ -100,7 +100,9 @@ fn one(
 
 /// The question to ask when the stage changed since it was recorded.
 fn changes(workspace: &mut Workspace<'_>, stage: &Stage, address: &str) -> Result<Option<String>> {
-    let quoted = |paths: Vec<String>| format!("[{}]", paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", "));
+    let quoted = |paths: Vec<String>| {
+        format!("[{}]", paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", "))
+    };
     let deps: Vec<String> = status::deps(workspace, stage)?.into_keys().collect();
     let mut outs = Vec::new();
     for out in &stage.outs {
@@ -109,7 +111,11 @@ fn changes(workspace: &mut Workspace<'_>, stage: &Stage, address: &str) -> Resul
         }
     }
     let what = match (deps.is_empty(), outs.is_empty()) {
-        (false, false) => format!("dependencies {} and outputs {} of stage: '{address}' changed.", quoted(deps), quoted(outs)),
+        (false, false) => format!(
+            "dependencies {} and outputs {} of stage: '{address}' changed.",
+            quoted(deps),
+            quoted(outs)
+        ),
         (false, true) => format!("dependencies {} of stage: '{address}' changed.", quoted(deps)),
         (true, false) => format!("outputs {} of stage: '{address}' changed.", quoted(outs)),
         (true, true) if stage.cmd_changed => format!("the command of stage: '{address}' changed."),

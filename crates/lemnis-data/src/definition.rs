@@ -15,7 +15,8 @@ pub(crate) fn stages_of(repo: &Repo, index: &Index, target: &str) -> Result<Vec<
     let found = index.find(repo, target)?;
     let by_data = found.iter().any(|at| {
         let stage = &index.stages[*at];
-        let named = stage.name.as_ref().is_some_and(|name| target == name || target.ends_with(&format!(":{name}")));
+        let named =
+            stage.name.as_ref().is_some_and(|name| target == name || target.ends_with(&format!(":{name}")));
         stage.file != path && !named
     });
     if !by_data {
@@ -34,7 +35,11 @@ pub(crate) fn set_frozen(repo: &Repo, stage: &Stage, frozen: bool) -> Result<boo
     edit(repo, &stage.file, |root| {
         let body = match &stage.name {
             None => Some(root),
-            Some(name) => root.get_mut("stages").and_then(map_mut).and_then(|stages| stages.get_mut(name.as_str())).and_then(map_mut),
+            Some(name) => root
+                .get_mut("stages")
+                .and_then(map_mut)
+                .and_then(|stages| stages.get_mut(name.as_str()))
+                .and_then(map_mut),
         };
         let body = body.ok_or_else(|| generated(repo, stage))?;
         body.shift_remove("locked");

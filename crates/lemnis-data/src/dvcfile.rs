@@ -139,10 +139,31 @@ pub(crate) fn save_moved(old: &Path, new: &Path, old_path: &str, new_path: &str)
     fsx::write_text(new, &emit(&Value::Map(in_order(root, &TOP_ORDER))))
 }
 
-const TOP_ORDER: [&str; 9] = ["desc", "md5", "cmd", "wdir", "frozen", "deps", "outs", "always_changed", "meta"];
+const TOP_ORDER: [&str; 9] =
+    ["desc", "md5", "cmd", "wdir", "frozen", "deps", "outs", "always_changed", "meta"];
 const ENTRY_ORDER: [&str; 22] = [
-    "md5", "etag", "checksum", "size", "nfiles", "isexec", "version_id", "cloud", "hash", "path", "fs_config", "repo",
-    "desc", "type", "labels", "meta", "cache", "metric", "plot", "persist", "remote", "push",
+    "md5",
+    "etag",
+    "checksum",
+    "size",
+    "nfiles",
+    "isexec",
+    "version_id",
+    "cloud",
+    "hash",
+    "path",
+    "fs_config",
+    "repo",
+    "desc",
+    "type",
+    "labels",
+    "meta",
+    "cache",
+    "metric",
+    "plot",
+    "persist",
+    "remote",
+    "push",
 ];
 
 /// The same entries, those in `order` first.
@@ -161,7 +182,8 @@ fn in_order(mut map: Map, order: &[&str]) -> Map {
 fn stage_md5(root: &Map) -> String {
     fn stripped(value: &Value) -> Value {
         const DROPPED: [&str; 11] = [
-            "desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size", "nfiles",
+            "desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size",
+            "nfiles",
         ];
         match value {
             Value::Map(map) => {
@@ -213,7 +235,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp dir");
         std::fs::create_dir(dir.path().join("sub")).expect("dir");
         let (old, new) = (dir.path().join("a.dvc"), dir.path().join("sub/b.dvc"));
-        let text = "# mine\ndeps:\n- path: src\nouts:\n- path: a # here\n  md5: x\n  desc: text\nmeta: {k: 1}\n";
+        let text =
+            "# mine\ndeps:\n- path: src\nouts:\n- path: a # here\n  md5: x\n  desc: text\nmeta: {k: 1}\n";
         std::fs::write(&old, text).expect("writes");
         save_moved(&old, &new, "a", "b").expect("saves");
         let text = std::fs::read_to_string(&new).expect("reads");

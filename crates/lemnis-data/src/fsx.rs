@@ -158,7 +158,8 @@ pub(crate) fn replace(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             let name = from.file_name().unwrap_or_default().to_string_lossy();
-            let beside = to.with_file_name(format!("{TEMP_PREFIX}{}-{name}{TEMP_SUFFIX}", std::process::id()));
+            let beside =
+                to.with_file_name(format!("{TEMP_PREFIX}{}-{name}{TEMP_SUFFIX}", std::process::id()));
             copy_content(from, &beside)?;
             let _ = fs::remove_file(from);
             fs::rename(&beside, to)

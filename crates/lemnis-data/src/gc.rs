@@ -13,13 +13,13 @@ use serde::Serialize;
 
 use crate::cache::Cache;
 use crate::error::{Error, Result};
+use crate::fsx;
 use crate::hash::{HashName, is_oid};
 use crate::history::{self, Revisions};
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::workspace::Workspace;
 use crate::yaml::{Value, parse};
-use crate::fsx;
 
 /// What to keep, and how. One of the scopes must be set; the workspace is always kept.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +117,13 @@ pub fn gc(repo: &Repo, options: &GcOptions) -> Result<Collected> {
     Ok(done)
 }
 
-fn mark(repo: &Repo, cache: &Cache, options: &GcOptions, used: &mut Used, done: &mut Collected) -> Result<()> {
+fn mark(
+    repo: &Repo,
+    cache: &Cache,
+    options: &GcOptions,
+    used: &mut Used,
+    done: &mut Collected,
+) -> Result<()> {
     mark_stages(repo, cache, options.force, used, &mut done.unrecorded)?;
     let which = Revisions {
         rev: options.rev.clone(),
@@ -133,7 +139,10 @@ fn mark(repo: &Repo, cache: &Cache, options: &GcOptions, used: &mut Used, done: 
             Err(_) if options.skip_failed => done.skipped.push(commit.to_owned()),
             Err(error) => {
                 return Err(Error::hinted(
-                    format!("what the revision {} uses cannot be known: {error}", &commit[..commit.len().min(10)]),
+                    format!(
+                        "what the revision {} uses cannot be known: {error}",
+                        &commit[..commit.len().min(10)]
+                    ),
                     "mend its cause, or pass over such revisions with --skip-failed",
                 ));
             }

@@ -161,7 +161,8 @@ pub(crate) fn add(git_root: &Path, paths: &[PathBuf]) -> Result<()> {
 
 /// Stages what changed or vanished among `.dvc` files, `dvc.yaml`, `dvc.lock` and `.gitignore` that Git knows.
 pub(crate) fn update(git_root: &Path) -> Result<()> {
-    let known = ["*.dvc", "dvc.yaml", "**/dvc.yaml", "dvc.lock", "**/dvc.lock", ".gitignore", "**/.gitignore"];
+    let known =
+        ["*.dvc", "dvc.yaml", "**/dvc.yaml", "dvc.lock", "**/dvc.lock", ".gitignore", "**/.gitignore"];
     let listed: Vec<&str> = ["ls-files", "-z", "-m", "-d", "--"].into_iter().chain(known).collect();
     let listed = run(git_root, &listed)?.unwrap_or_default();
     let mut args = vec!["--literal-pathspecs", "add", "-u", "--"];

@@ -1,13 +1,13 @@
 //! One path inside a tracked directory: its directory object is edited instead of made anew.
 //!
-//! Only what lies at the path is looked at, so the other files of the directory need not even be there.
+//! Only what lies at the path is looked at, so the other files of the directory need not even be there. A
+//! path that is named explicitly is taken in even when `.dvcignore` leaves it out.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
-use crate::ignore::Ignore;
 use crate::progress::Task;
 use crate::workspace::{Found, Workspace};
 
@@ -32,9 +32,6 @@ pub(crate) fn update(
     if fsx::metadata(dir)?.is_none() {
         return Err(Error::Missing { what: "output", path: repo.in_repo(dir) });
     }
-    if let Some(before) = before.filter(|_| is_ignored(workspace, path).unwrap_or(false)) {
-        return Ok(before.clone());
-    }
     let relpath = fsx::relative(path, dir);
     let below = format!("{relpath}/");
     let count = tree.len();
@@ -58,6 +55,16 @@ pub(crate) fn update(
             files.iter().map(|(found, md5)| (found.path.as_path(), md5.as_str(), &found.stat)).collect();
         batch.add_files(&sources, &Task::silent())?;
         batch.add_bytes(&md5, &bytes)?;
+        if path.is_dir() {
+            // as DVC, which keeps the part as a directory of its own
+            let part = |(found, md5): &(Found, String)| TreeFile {
+                relpath: fsx::relative(&found.path, path),
+                md5: md5.clone(),
+            };
+            let mut part: Vec<TreeFile> = files.iter().map(part).collect();
+            let bytes = hash::tree_bytes(&mut part);
+            batch.add_bytes(&hash::tree_md5(&bytes), &bytes)?;
+        }
         batch.commit()?;
         for (found, md5) in files.iter().filter(|_| relink) {
             if !workspace.cache.is_linked(HashName::Md5, md5, &found.path)? {
@@ -88,10 +95,4 @@ fn content(workspace: &mut Workspace<'_>, path: &Path) -> Result<Option<Vec<(Fou
     let Some(now) = workspace.snapshot(path, HashName::Md5)? else { return Ok(None) };
     let found = Found { relpath: String::new(), path: path.to_path_buf(), stat: now.stat };
     Ok(Some(vec![(found, now.recorded.md5)]))
-}
-
-fn is_ignored(workspace: &Workspace<'_>, path: &Path) -> Result<bool> {
-    let root = workspace.repo.root();
-    let ignore = Ignore::default().with(root, ".git\n.hg/\n.dvc/\n");
-    Ignore::covers(ignore, root, path, ".dvcignore", path.is_dir())
 }

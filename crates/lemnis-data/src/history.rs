@@ -39,7 +39,8 @@ impl Revisions {
             Ok(git::run(git_root, &whole)?.unwrap_or_default().lines().map(str::to_owned).collect())
         };
         let refs = |pattern: &str| -> Result<Vec<String>> {
-            let text = git::run(git_root, &["for-each-ref", "--format=%(refname)", pattern])?.unwrap_or_default();
+            let text =
+                git::run(git_root, &["for-each-ref", "--format=%(refname)", pattern])?.unwrap_or_default();
             Ok(text.lines().map(str::to_owned).collect())
         };
         let back = format!("--max-count={}", self.num.max(1));

@@ -37,7 +37,8 @@ pub fn migrate(repo: &Repo, records: bool, dry: bool) -> Result<Migrated> {
             Some(_) => repo.show(&stage.lock_path()),
             None => repo.show(&stage.file),
         };
-        let changed = if dry { !legacy(&stage).is_empty() } else { migrate_stage(&mut workspace, &mut stage)? };
+        let changed =
+            if dry { !legacy(&stage).is_empty() } else { migrate_stage(&mut workspace, &mut stage)? };
         if changed && !done.files.contains(&shown) {
             done.files.push(shown);
         }
@@ -87,9 +88,11 @@ fn migrate_objects(repo: &Repo, cache: &Cache, dry: bool) -> Result<usize> {
 
 /// The outputs and dependencies that are recorded in the old way.
 fn legacy(stage: &Stage) -> Vec<&Path> {
-    let is = |recorded: &Option<Recorded>| recorded.as_ref().is_some_and(|old| old.name == HashName::Dos2Unix);
+    let is =
+        |recorded: &Option<Recorded>| recorded.as_ref().is_some_and(|old| old.name == HashName::Dos2Unix);
     let outs = stage.outs.iter().filter(|out| is(&out.recorded)).map(|out| out.path.as_path());
-    let deps = stage.deps.iter().filter(|dep| !stage.import && is(&dep.recorded)).map(|dep| dep.path.as_path());
+    let deps =
+        stage.deps.iter().filter(|dep| !stage.import && is(&dep.recorded)).map(|dep| dep.path.as_path());
     outs.chain(deps).collect()
 }
 
@@ -116,7 +119,9 @@ fn migrate_stage(workspace: &mut Workspace<'_>, stage: &mut Stage) -> Result<boo
     if stage.name.is_some() {
         runcache::save(workspace, stage)?;
         lockfile::save(workspace.repo, stage)?;
-    } else if let Some((out, recorded)) = stage.outs.first().and_then(|out| Some((out, out.recorded.as_ref()?))) {
+    } else if let Some((out, recorded)) =
+        stage.outs.first().and_then(|out| Some((out, out.recorded.as_ref()?)))
+    {
         dvcfile::save(&stage.file, &out.def_path, recorded)?;
     }
     Ok(true)

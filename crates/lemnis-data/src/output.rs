@@ -132,8 +132,7 @@ impl Workspace<'_> {
         if self.state.files_of(&key) != files {
             self.state.put_files(&key, &files)?;
         }
-        let known =
-            Known { md5: md5.to_owned(), stat: fingerprint(found), nfiles: found.len() as u64 };
+        let known = Known { md5: md5.to_owned(), stat: fingerprint(found), nfiles: found.len() as u64 };
         self.state.put(&key, known.clone());
         self.state.note_link(&key, known);
         Ok(())

@@ -35,7 +35,11 @@ pub fn move_output(repo: &Repo, from: &Path, to: &Path) -> Result<Moved> {
     }
     let missing = || Error::NoSuchTarget { target: repo.show(&from) };
     let owns = |path: &PathBuf| *path == from;
-    let at = index.stages.iter().position(|stage| stage.outs.iter().any(|out| owns(&out.path))).ok_or_else(missing)?;
+    let at = index
+        .stages
+        .iter()
+        .position(|stage| stage.outs.iter().any(|out| owns(&out.path)))
+        .ok_or_else(missing)?;
     let stage = &mut index.stages[at];
     if stage.cmd.is_some() {
         let what = format!("'{}' is made by the stage '{}'", repo.show(&from), stage.address(repo));
@@ -50,10 +54,15 @@ pub fn move_output(repo: &Repo, from: &Path, to: &Path) -> Result<Moved> {
             return Err(Error::hinted(what, "choose another name, or remove it first"));
         }
     }
-    let wdir = if new_file == old_file { stage.wdir.clone() } else { new_file.parent().unwrap_or(Path::new("/")).to_path_buf() };
+    let wdir = if new_file == old_file {
+        stage.wdir.clone()
+    } else {
+        new_file.parent().unwrap_or(Path::new("/")).to_path_buf()
+    };
     let out = stage.outs.iter_mut().find(|out| out.path == from).ok_or_else(missing)?;
     let (old_def, new_def) = (out.def_path.clone(), fsx::relative(&to, &wdir));
-    let (cached, legacy) = (out.cache, out.recorded.as_ref().is_some_and(|old| old.name == HashName::Dos2Unix));
+    let (cached, legacy) =
+        (out.cache, out.recorded.as_ref().is_some_and(|old| old.name == HashName::Dos2Unix));
     out.path = to.clone();
     stage.file = new_file.clone();
     index.check(repo)?;

@@ -182,7 +182,8 @@ impl Workspace<'_> {
             return Ok(());
         };
         let hashed = self.hash_files(&key, &files, recorded.name)?;
-        let mut wanted: HashMap<&str, &TreeFile> = tree.iter().map(|file| (file.relpath.as_str(), file)).collect();
+        let mut wanted: HashMap<&str, &TreeFile> =
+            tree.iter().map(|file| (file.relpath.as_str(), file)).collect();
         let mut doubtful = Vec::new();
         for (found, hashed) in files.into_iter().zip(&hashed) {
             let want = wanted.remove(found.relpath.as_str());
@@ -222,8 +223,11 @@ impl Workspace<'_> {
             }
         }
         plan.make.sort_by(|a, b| a.1.cmp(&b.1));
-        let full: HashSet<PathBuf> =
-            tree.iter().flat_map(|file| Path::new(&file.relpath).ancestors().skip(1)).map(|dir| path.join(dir)).collect();
+        let full: HashSet<PathBuf> = tree
+            .iter()
+            .flat_map(|file| Path::new(&file.relpath).ancestors().skip(1))
+            .map(|dir| path.join(dir))
+            .collect();
         dirs.retain(|dir| concerns(dir) && !full.contains(dir));
         plan.counts[2] += dirs.len();
         plan.remove_dirs = dirs;
@@ -270,7 +274,8 @@ impl Workspace<'_> {
         }
         let task = self.repo.task("Checking out", plan.make.len() + plan.relink.len());
         for part in [&plan.make, &plan.relink] {
-            let files: Vec<(&str, PathBuf)> = part.iter().map(|(md5, path)| (md5.as_str(), path.clone())).collect();
+            let files: Vec<(&str, PathBuf)> =
+                part.iter().map(|(md5, path)| (md5.as_str(), path.clone())).collect();
             cache.link_all(recorded.name, &files, &task)?;
         }
         drop(task);
@@ -298,10 +303,8 @@ impl Workspace<'_> {
         for (found, md5) in plan.stay.iter().cloned().chain(made) {
             all.insert(found.relpath.clone(), (found, md5));
         }
-        let (found, tree): (Vec<Found>, Vec<TreeFile>) = all
-            .into_iter()
-            .map(|(relpath, (found, md5))| (found, TreeFile { relpath, md5 }))
-            .unzip();
+        let (found, tree): (Vec<Found>, Vec<TreeFile>) =
+            all.into_iter().map(|(relpath, (found, md5))| (found, TreeFile { relpath, md5 })).unzip();
         self.remember_dir(path, md5, &found, &tree)
     }
 }

@@ -48,7 +48,8 @@ impl Index {
         let mut selected: Vec<Selected> = Vec::new();
         for target in targets {
             let path = fsx::normalize(repo.cwd(), Path::new(target));
-            let is_out = self.stages.iter().any(|stage| stage.outs.iter().any(|out| path.starts_with(&out.path)));
+            let is_out =
+                self.stages.iter().any(|stage| stage.outs.iter().any(|out| path.starts_with(&out.path)));
             if reach.recursive && !is_out && path.is_dir() {
                 let below = |(_, stage): &(usize, &Stage)| stage.file.starts_with(&path);
                 selected.extend(self.stages.iter().enumerate().filter(below).map(|(at, _)| whole(at)));
@@ -57,13 +58,16 @@ impl Index {
             let found = self.find(repo, target)?;
             let named = found.iter().any(|at| {
                 let stage = &self.stages[*at];
-                stage.file == path || !stage.outs.iter().any(|out| path.starts_with(&out.path)) || stage.name.as_deref() == Some(target)
+                stage.file == path
+                    || !stage.outs.iter().any(|out| path.starts_with(&out.path))
+                    || stage.name.as_deref() == Some(target)
             });
             if reach.with_deps {
                 let order = self.order(&found, false, repo)?;
                 selected.extend(order.into_iter().filter(|at| !found.contains(at)).map(whole));
             }
-            selected.extend(found.into_iter().map(|at| Selected { at, path: (!named).then(|| path.clone()) }));
+            selected
+                .extend(found.into_iter().map(|at| Selected { at, path: (!named).then(|| path.clone()) }));
         }
         let mut seen = std::collections::HashSet::new();
         selected.retain(|one| seen.insert((one.at, one.path.clone())));

@@ -57,7 +57,12 @@ pub fn remove(repo: &Repo, targets: &[String], outs: bool) -> Result<Vec<Removed
     }
     for known in workspace.state.links() {
         let path = repo.root().join(&known);
-        if removed.iter().flat_map(|one| &one.outs).any(|out| fsx::normalize(repo.cwd(), out.as_ref()) == path) && outs {
+        if removed
+            .iter()
+            .flat_map(|one| &one.outs)
+            .any(|out| fsx::normalize(repo.cwd(), out.as_ref()) == path)
+            && outs
+        {
             workspace.state.drop_link(&known);
         }
     }

@@ -235,9 +235,9 @@ fn deleted_and_damaged_outputs_come_back_from_the_cache() {
     let repo = project.repo();
     let error = checkout(&repo, &[], CheckoutOptions::default()).expect_err("unsaved edits are kept");
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(project.has("models/m/a"), "the rest was done");
+    assert!(!project.has("models/m/a"), "nothing is touched before all is judged");
     assert_eq!(project.read("data/imgs/x"), "changed\n");
-    checkout(&repo, &[], CheckoutOptions { force: true }).expect("checks out");
+    checkout(&repo, &[], CheckoutOptions { force: true, ..CheckoutOptions::default() }).expect("checks out");
     assert_eq!(project.read("data/imgs/x"), "1\n");
     assert_eq!(project.status(), "{}");
 }
@@ -385,8 +385,8 @@ fn bad_targets_are_refused() {
         ("../x", "lies outside the repository"),
         (".dvc/config", "belongs to the repository itself"),
         ("a.dvc", "is a DVC file"),
-        ("prep.csv", "which 'prepare' tracks"),
-        ("data/imgs/x", "which 'data/imgs.dvc' tracks"),
+        ("prep.csv", "which the stage 'prepare' makes"),
+        ("data/imgs/none", "does not exist"),
         ("data", "lies inside the output 'data'"),
         ("x.tmp", "is ignored by .dvcignore"),
         ("dangling", "cannot follow the link"),

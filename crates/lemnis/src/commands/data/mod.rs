@@ -2,10 +2,21 @@
 
 mod add;
 mod dag;
+mod cache;
+mod cache_migrate;
+mod checkout;
+mod commit;
+mod freeze;
+mod gc;
 mod init;
+mod progress;
+mod prompt;
+mod relocate;
+mod remove;
 mod repro;
 mod stage;
 mod status;
+mod unprotect;
 pub mod watcher;
 
 use clap::Subcommand;
@@ -28,6 +39,26 @@ pub enum Data {
     Dag(dag::DagArgs),
     /// Say which data and stages are not up to date
     Status(status::Status),
+    /// Bring data back from the cache
+    Checkout(checkout::Checkout),
+    /// Record data and stages as they are, without running anything
+    Commit(commit::Commit),
+    /// Rename or move tracked data
+    #[command(alias = "mv")]
+    Move(relocate::Move),
+    /// Stop tracking data, or take stages out of the pipeline
+    #[command(alias = "rm")]
+    Remove(remove::Remove),
+    /// Cut stages from what they depend on
+    Freeze(freeze::Freeze),
+    /// Let frozen stages follow what they depend on again
+    Unfreeze(freeze::Freeze),
+    /// Make linked data writable without harm to the cache
+    Unprotect(unprotect::Unprotect),
+    /// Remove cache objects that nothing uses
+    Gc(gc::Gc),
+    /// Look after the cache
+    Cache(cache::Cache),
 }
 
 impl Data {
@@ -40,6 +71,15 @@ impl Data {
             Data::Stage(verb) => stage::run(context, verb),
             Data::Dag(arguments) => dag::run(context, arguments),
             Data::Status(arguments) => status::run(context, arguments),
+            Data::Checkout(arguments) => checkout::run(context, arguments),
+            Data::Commit(arguments) => commit::run(context, arguments),
+            Data::Move(arguments) => relocate::run(context, arguments),
+            Data::Remove(arguments) => remove::run(context, arguments),
+            Data::Freeze(arguments) => freeze::run(context, arguments, true),
+            Data::Unfreeze(arguments) => freeze::run(context, arguments, false),
+            Data::Unprotect(arguments) => unprotect::run(context, arguments),
+            Data::Gc(arguments) => gc::run(context, arguments),
+            Data::Cache(arguments) => cache::run(context, arguments),
         }
     }
 }
