@@ -79,6 +79,12 @@ impl Cache {
         self.dir.join("runs")
     }
 
+    /// Whether a single file is linked anew even while it is a copy: where blocks cannot be shared, DVC then
+    /// takes the next type of the list.
+    pub(crate) fn would_rather_link(&self) -> bool {
+        matches!(self.link_types[..], [LinkType::Reflink, LinkType::Hardlink | LinkType::Symlink, ..])
+    }
+
     /// Where objects of one kind lie.
     pub(crate) fn root_of(&self, name: HashName) -> PathBuf {
         match name {

@@ -61,7 +61,7 @@ impl Workspace<'_> {
 
     /// Links the file, which holds `md5`, as configured.
     pub(crate) fn relink_file(&mut self, path: &Path, md5: &str, isexec: bool) -> Result<()> {
-        if self.cache.is_linked(HashName::Md5, md5, path)? {
+        if self.cache.is_linked(HashName::Md5, md5, path)? && !self.cache.would_rather_link() {
             if self.cache.copies() {
                 plain_mode(path, isexec)?;
             }
@@ -159,6 +159,7 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
         return Ok(());
     }
     let linked = meta.file_type().is_symlink() || meta.nlink() > 1;
+    let exec = fs::metadata(path).map_or(0, |meta| meta.mode() & 0o100);
     if linked && fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
         let dir = path.parent().unwrap_or(Path::new("."));
         let holder =
@@ -169,5 +170,5 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
     } else if linked {
         return Ok(());
     }
-    fsx::chmod(path, (0o666 & !umask()) | (meta.mode() & 0o100))
+    fsx::chmod(path, (0o666 & !umask()) | exec)
 }
