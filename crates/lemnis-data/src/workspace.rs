@@ -83,7 +83,9 @@ impl<'r> Workspace<'r> {
         let md5 = match known {
             Some(known) => known.md5.clone(),
             None => {
-                let md5 = hash::md5_file(path, name)?;
+                let task = self.repo.task("Hashing MiB", stat.size as usize / hash::CHUNK);
+                let md5 = hash::md5_file_seen(path, name, &task)?;
+                drop(task);
                 let after = fsx::metadata(path)?.map(|meta| Stat::of(&meta));
                 if name == HashName::Md5 && after.is_some_and(|after| after.same_content(&stat)) {
                     self.state.put(&key, Known { md5: md5.clone(), stat, nfiles: 1 });
