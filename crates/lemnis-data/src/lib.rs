@@ -26,8 +26,8 @@ mod ignore;
 mod index;
 mod link;
 mod lockfile;
-mod missing;
 mod migrate;
+mod missing;
 mod output;
 mod params;
 mod pipeline;
@@ -51,10 +51,10 @@ mod workspace;
 mod yaml;
 
 pub use add::{AddOptions, Added, add};
-pub use dag::{Dag, DagOptions, dag};
-pub use error::{Error, LogTail, Result};
 pub use checkout::{CheckedOut, CheckoutOptions, CheckoutStats, checkout};
 pub use commit::{CommitOptions, Committed, commit};
+pub use dag::{Dag, DagOptions, dag};
+pub use error::{Error, LogTail, Result};
 pub use gc::{Collected, GcOptions, gc};
 pub use migrate::{Migrated, migrate};
 pub use pipeline::{

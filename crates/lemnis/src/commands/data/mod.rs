@@ -1,11 +1,11 @@
 //! DVC's verbs, with DVC's names, arguments and meaning: one file each, listed once here.
 
 mod add;
-mod dag;
 mod cache;
 mod cache_migrate;
 mod checkout;
 mod commit;
+mod dag;
 mod freeze;
 mod gc;
 mod init;
