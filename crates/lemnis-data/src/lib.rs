@@ -12,6 +12,7 @@ mod checkout;
 mod config;
 mod dvcfile;
 mod dvcyaml;
+mod environment;
 mod error;
 mod fsx;
 mod git;
@@ -36,6 +37,7 @@ mod yaml;
 
 pub use add::{AddOptions, Added, add};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
+pub use environment::Environment;
 pub use error::{Error, Result};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,

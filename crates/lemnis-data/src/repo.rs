@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::{fsx, git};
 
@@ -36,23 +37,24 @@ pub struct Repo {
     cwd: PathBuf,
     git_root: Option<PathBuf>,
     config: Config,
+    environment: Environment,
 }
 
 impl Repo {
     /// The repository that holds `start`, which must be an existing directory. Paths in messages and in
     /// [`Status`](crate::Status) are relative to `start`.
-    pub fn discover(start: &Path) -> Result<Self> {
+    pub fn discover(start: &Path, environment: &Environment) -> Result<Self> {
         let cwd = std::path::absolute(start).map_err(Error::io("look at", start))?;
         let cwd = fsx::normalize(&cwd, Path::new(""));
         let root = cwd.ancestors().find(|at| at.join(".dvc").is_dir()).map(Path::to_path_buf);
         let root = root.ok_or_else(|| Error::NotARepo { dir: cwd.clone() })?;
         let config = Config::load(&root.join(".dvc"))?;
         let git_root = if config.no_scm { None } else { git::root_of(&root) };
-        Ok(Self { root, cwd, git_root, config })
+        Ok(Self { root, cwd, git_root, config, environment: environment.clone() })
     }
 
     /// Makes `dir` a repository with the files that `dvc init` writes; with Git they are staged.
-    pub fn init(dir: &Path, options: InitOptions) -> Result<Self> {
+    pub fn init(dir: &Path, options: InitOptions, environment: &Environment) -> Result<Self> {
         let dir =
             fsx::normalize(&std::path::absolute(dir).map_err(Error::io("look at", dir))?, Path::new(""));
         let dvc_dir = dir.join(".dvc");
@@ -78,7 +80,7 @@ impl Repo {
         std::fs::rename(staging.path(), &dvc_dir).map_err(Error::io("create", &dvc_dir))?;
         let _ = staging.keep();
         fsx::sync_dir(&dir);
-        let repo = Self::discover(&dir)?;
+        let repo = Self::discover(&dir, environment)?;
         if let Some(git_root) = &repo.git_root {
             let files = [dvc_dir.join(".gitignore"), dvc_dir.join("config"), dir.join(".dvcignore")];
             git::add(git_root, &files)?;
@@ -102,6 +104,11 @@ impl Repo {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What the process that opened it said about itself.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     pub(crate) fn git_root(&self) -> Option<&Path> {

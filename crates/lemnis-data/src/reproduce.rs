@@ -32,8 +32,6 @@ pub struct Reproduce {
     pub no_run_cache: bool,
     /// Environment variables that are set for every command.
     pub env: Vec<(String, String)>,
-    /// The user's shell; `/bin/sh` when absent.
-    pub shell: Option<String>,
     /// Set by the caller to stop: the running command is interrupted and the call fails.
     pub cancel: Option<Arc<AtomicBool>>,
 }
@@ -236,7 +234,7 @@ fn pipeline_stage(
         repo: workspace.repo,
         stage: address,
         dir: &stage.wdir,
-        shell: how.shell.as_deref().filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh"),
+        shell: workspace.repo.environment().shell(),
         cancel: how.cancel.as_deref(),
         guard: &guard,
     };

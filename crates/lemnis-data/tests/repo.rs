@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use common::{Project, Seen, fill};
 use lemnis_core::{Classify, ErrorKind};
 use lemnis_data::{
-    CheckoutOptions, InitOptions, Outcome, Repo, Reproduce, checkout, digest_of, lock, pipeline,
+    CheckoutOptions, Environment, InitOptions, Outcome, Repo, Reproduce, checkout, digest_of, lock, pipeline,
 };
 
 fn ready() -> Project {
@@ -111,7 +111,7 @@ fn a_stage_can_be_cancelled() {
 #[allow(clippy::disallowed_methods)] // the parent test hands over the directory
 fn killed_child() {
     if let Ok(dir) = std::env::var("LEMNIS_TEST_KILLED_DIR") {
-        let repo = Repo::discover(dir.as_ref()).expect("is a repository");
+        let repo = Repo::discover(dir.as_ref(), &Environment::default()).expect("is a repository");
         let _ = lemnis_data::reproduce(&repo, &Reproduce::default(), &mut Seen::default());
     }
 }
@@ -330,14 +330,19 @@ fn what_git_tracks_is_not_taken_over() {
 fn a_repository_needs_a_place_of_its_own() {
     let dir = tempfile::tempdir().expect("temp dir");
     assert_eq!(
-        Repo::init(dir.path(), InitOptions::default()).expect_err("no git").kind(),
+        Repo::init(dir.path(), InitOptions::default(), &Environment::default()).expect_err("no git").kind(),
         ErrorKind::Invalid
     );
-    assert_eq!(Repo::discover(dir.path()).expect_err("none").kind(), ErrorKind::NotFound);
-    assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
-    Repo::init(dir.path(), InitOptions { no_scm: true }).expect("initialises");
     assert_eq!(
-        Repo::init(dir.path(), InitOptions { no_scm: true }).expect_err("twice").kind(),
+        Repo::discover(dir.path(), &Environment::default()).expect_err("none").kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
+    Repo::init(dir.path(), InitOptions { no_scm: true }, &Environment::default()).expect("initialises");
+    assert_eq!(
+        Repo::init(dir.path(), InitOptions { no_scm: true }, &Environment::default())
+            .expect_err("twice")
+            .kind(),
         ErrorKind::AlreadyExists
     );
 }

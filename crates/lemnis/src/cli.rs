@@ -30,6 +30,9 @@ pub struct Cli {
     /// Talk to this server instead of the project's own
     #[arg(long, global = true, env = "LEMNIS_SERVER", value_name = "URL")]
     pub server: Option<String>,
+    /// Wait for another command on the same data repository instead of failing after three seconds
+    #[arg(long, global = true)]
+    pub wait_for_lock: bool,
     /// Say nothing but errors
     #[arg(short, long, global = true)]
     pub quiet: bool,

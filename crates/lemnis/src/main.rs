@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
-    let context = Context::read(cli.cd.as_deref(), cli.json, cli.quiet, cli.server)?;
+    let context = Context::read(&cli)?;
     match &cli.command {
         Command::Quickstart(arguments) => quickstart::run(&context, arguments),
         Command::Up(arguments) => commands::up::up(&context, arguments).map(|()| 0),

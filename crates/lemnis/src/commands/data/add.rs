@@ -19,7 +19,7 @@ pub struct Add {
 }
 
 pub fn run(context: &Context, arguments: &Add) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let targets: Vec<_> = arguments.targets.iter().map(|target| context.path(target)).collect();
     let added = lemnis_data::add(&repo, &targets, &AddOptions::default())?;
     if context.json {

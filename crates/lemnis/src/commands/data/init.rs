@@ -15,7 +15,7 @@ pub struct Init {
 }
 
 pub fn run(context: &Context, arguments: &Init) -> Result<u8, Failure> {
-    let repo = Repo::init(&context.dir, InitOptions { no_scm: arguments.no_scm })?;
+    let repo = Repo::init(&context.dir, InitOptions { no_scm: arguments.no_scm }, &context.environment)?;
     if !context.quiet {
         output::line(format!("{GOOD}✓{GOOD:#} {} is a data repository", repo.root().display()));
         if !arguments.no_scm {

@@ -20,7 +20,7 @@ pub struct Repro {
 }
 
 pub fn run(context: &Context, arguments: &Repro) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let request =
         Reproduce { targets: arguments.targets.clone(), force: arguments.force, ..Reproduce::default() };
     let mut watcher = Watcher::new(context, repo.root().to_path_buf());

@@ -91,7 +91,7 @@ impl<'a> Watcher<'a> {
             // A repository that is no project of ours is left as it is: no state, no server.
             None if Project::discover(&self.root).is_none() => None,
             None => {
-                let ephemeral = Ephemeral::start(Project::at(&self.root), self.context.clock.clone())?;
+                let ephemeral = Ephemeral::start(Project::at(&self.root), self.context)?;
                 let url = ephemeral.url().to_owned();
                 self.ephemeral = Some(ephemeral);
                 Some(url)
