@@ -60,7 +60,7 @@ fn run(command: &str, dir: &Path, rest: &[String], force: bool) -> lemnis_data::
     if command == "init" {
         Repo::init(
             dir,
-            InitOptions { no_scm: rest.iter().any(|arg| arg == "--no-scm") },
+            InitOptions { no_scm: rest.iter().any(|arg| arg == "--no-scm"), ..InitOptions::default() },
             &Environment::default(),
         )?;
         return Ok(());

@@ -30,7 +30,7 @@ pub(crate) fn ignore(git_root: &Path, path: &Path, added: &mut Added) -> Result<
     if Ignore::covers(excludes(git_root)?, git_root, path, ".gitignore", path.is_dir())? {
         return Ok(());
     }
-    if run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some() {
+    if ignores(git_root, path)? {
         return Ok(());
     }
     let Some((dir, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
@@ -48,6 +48,25 @@ pub(crate) fn ignore(git_root: &Path, path: &Path, added: &mut Added) -> Result<
     fsx::write_text(&file, &text)?;
     added.0.push(path.to_path_buf());
     Ok(())
+}
+
+/// Whether Git ignores `path` by any of its rules.
+pub(crate) fn ignores(git_root: &Path, path: &Path) -> Result<bool> {
+    Ok(run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some())
+}
+
+/// Where Git looks for hooks.
+pub(crate) fn hooks_dir(git_root: &Path) -> Result<PathBuf> {
+    let text = run(git_root, &["rev-parse", "--git-path", "hooks"])?.unwrap_or_default();
+    Ok(git_root.join(text.trim_end()))
+}
+
+/// `git config KEY VALUE`, for this repository alone.
+pub(crate) fn set(git_root: &Path, key: &str, value: &str) -> Result<()> {
+    match run(git_root, &["config", "--local", key, value])? {
+        Some(_) => Ok(()),
+        None => Err(Error::Git { command: "config".into(), message: format!("it refused {key}") }),
+    }
 }
 
 /// Takes back what [`ignore`] added.

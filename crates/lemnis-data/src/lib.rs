@@ -8,8 +8,10 @@
 
 mod add;
 mod cache;
+mod check_ignore;
 mod checkout;
 mod config;
+mod destroy;
 mod dvcfile;
 mod dvcyaml;
 mod environment;
@@ -17,9 +19,11 @@ mod error;
 mod fsx;
 mod git;
 mod hash;
+mod hooks;
 mod ignore;
 mod index;
 mod lockfile;
+mod locks;
 mod output;
 mod params;
 mod pipeline;
@@ -28,6 +32,8 @@ mod repo;
 mod reproduce;
 mod run;
 mod runcache;
+mod rwlock;
+mod settings;
 mod stage;
 mod state;
 mod status;
@@ -36,12 +42,17 @@ mod workspace;
 mod yaml;
 
 pub use add::{AddOptions, Added, add};
+pub use check_ignore::{IgnoreMatch, check_ignore};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
+pub use config::level::Level;
+pub use destroy::destroy;
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };
-pub use repo::{InitOptions, Repo};
+pub use repo::{About, InitOptions, Repo};
 pub use reproduce::{Observer, Outcome, Reproduce, StageOutcome, reproduce};
+pub use settings::{OptionName, RemoteEntry, Settings};
 pub use status::{DepChange, StageChange, Status, status};

@@ -16,6 +16,7 @@ use crate::lockfile::{self, LockEntry};
 use crate::output::{Restored, unprotect};
 use crate::repo::Repo;
 use crate::run::{self, Job, StageGuard};
+use crate::rwlock::PathLocks;
 use crate::stage::Stage;
 use crate::status::{DepChange, deps, output};
 use crate::workspace::Workspace;
@@ -209,7 +210,8 @@ fn pipeline_stage(
     why: &str,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let guard = StageGuard::take(workspace.repo)?;
+    let guard = StageGuard::take(workspace.repo, stage)?;
+    let _paths = PathLocks::take(workspace.repo, stage)?;
     refuse_tracked(workspace.repo, stage)?;
     let locked = locked_entry(workspace, stage, how)?;
     record_inputs(workspace, stage)?;

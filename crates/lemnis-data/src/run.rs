@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
 
 use crate::error::{Error, Result};
-use crate::fsx;
 use crate::repo::Repo;
+use crate::stage::Stage;
+use crate::{fsx, hash};
 
 const POLL: Duration = Duration::from_millis(20);
 /// How long an interrupted command may take to end before it is killed.
@@ -153,7 +154,7 @@ fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
-/// Holds the right to run stages in this repository, from before a stage's old outputs go until its new
+/// Holds the right to run one stage of this repository, from before a stage's old outputs go until its new
 /// ones are recorded.
 pub(crate) struct StageGuard {
     lock: File,
@@ -161,12 +162,14 @@ pub(crate) struct StageGuard {
 }
 
 impl StageGuard {
-    /// Refuses while another process runs a stage; ends a stage whose process was killed.
-    pub(crate) fn take(repo: &Repo) -> Result<Self> {
+    /// Refuses while another process runs the stage; ends the command of one whose process was killed.
+    pub(crate) fn take(repo: &Repo, stage: &Stage) -> Result<Self> {
         let dir = repo.scratch_dir();
         fsx::create_dirs(&dir)?;
-        let path = dir.join("stage.lock");
-        let note = dir.join("stage.pid");
+        let name = stage.name.as_deref().unwrap_or_default();
+        let id = &hash::md5_bytes(format!("{}:{name}", repo.in_repo(&stage.file)).as_bytes())[..16];
+        let path = dir.join(format!("stage-{id}.lock"));
+        let note = dir.join(format!("stage-{id}.pid"));
         let open = || {
             OpenOptions::new()
                 .read(true)
@@ -195,7 +198,7 @@ impl StageGuard {
             let owner_lives = owner.is_some_and(|pid| test_kill_process(pid).is_ok());
             if owner_lives || started.elapsed() > GRACE {
                 let holder = text.split_whitespace().next().unwrap_or("unknown");
-                return Err(Error::Locked { holder: format!("process {holder}, which runs a stage") });
+                return Err(Error::Locked { holder: format!("process {holder}, which runs the stage") });
             }
             if let Some(group) = group.filter(|_| !ended_orphan) {
                 let _ = kill_process_group(group, Signal::KILL);

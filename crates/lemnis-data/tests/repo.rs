@@ -338,11 +338,16 @@ fn a_repository_needs_a_place_of_its_own() {
         ErrorKind::NotFound
     );
     assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
-    Repo::init(dir.path(), InitOptions { no_scm: true }, &Environment::default()).expect("initialises");
+    Repo::init(dir.path(), InitOptions { no_scm: true, ..InitOptions::default() }, &Environment::default())
+        .expect("initialises");
     assert_eq!(
-        Repo::init(dir.path(), InitOptions { no_scm: true }, &Environment::default())
-            .expect_err("twice")
-            .kind(),
+        Repo::init(
+            dir.path(),
+            InitOptions { no_scm: true, ..InitOptions::default() },
+            &Environment::default()
+        )
+        .expect_err("twice")
+        .kind(),
         ErrorKind::AlreadyExists
     );
 }

@@ -10,6 +10,7 @@ use lemnis_core::{Clock, Millis};
 use lemnis_data::Environment;
 
 use crate::cli::Cli;
+use crate::interrupt::Interrupt;
 use crate::output::{Failure, io_failure};
 
 /// The system's clock.
@@ -53,6 +54,8 @@ pub struct Context {
     pub stage: Option<String>,
     /// What data repositories take from the process.
     pub environment: Environment,
+    /// Ctrl-C, for commands that must stop something first.
+    pub interrupt: Interrupt,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -76,8 +79,14 @@ impl Context {
             user: read("USER").or_else(|| read("LOGNAME")).unwrap_or_else(|| "local".to_owned()),
             stage: read("DVC_STAGE"),
             environment: environment(cli.wait_for_lock),
+            interrupt: Interrupt::default(),
             clock: Arc::new(SystemClock),
         })
+    }
+
+    /// The words behind the program's name.
+    pub fn arguments() -> impl Iterator<Item = OsString> {
+        std::env::args_os().skip(1)
     }
 
     /// `path` as the user meant it, from the directory to work in.

@@ -48,6 +48,8 @@ impl<'a> Watcher<'a> {
 
     /// Reproduces; a failure carries the last lines of the stage that failed.
     pub fn reproduce(&mut self, repo: &Repo, request: &Reproduce) -> Result<Vec<StageOutcome>, Failure> {
+        let cancel = request.cancel.clone().unwrap_or_else(|| self.context.interrupt.flag());
+        let request = &Reproduce { cancel: Some(cancel), ..request.clone() };
         lemnis_data::reproduce(repo, request, self).map_err(|error| {
             let mut failure = Failure::from(error);
             if self.echo.is_none()
