@@ -99,7 +99,9 @@ impl Repo {
             .map_err(Error::io("create a directory in", &dir))?;
         let config = if options.no_scm { "[core]\n    no_scm = True\n" } else { "" };
         fsx::write_text(&staging.path().join("config"), config)?;
-        fsx::write_text(&staging.path().join(".gitignore"), &(DVC_GITIGNORE.join("\n") + "\n"))?;
+        if !options.no_scm {
+            fsx::write_text(&staging.path().join(".gitignore"), &(DVC_GITIGNORE.join("\n") + "\n"))?;
+        }
         fsx::create_dirs(&staging.path().join("tmp"))?;
         fsx::write_text(&staging.path().join("tmp/btime"), "")?;
         if fsx::metadata(&dir.join(".dvcignore"))?.is_none() {

@@ -289,10 +289,15 @@ impl Settings {
 
     fn follow_default(&self, level: Level, old: &str, new: Option<&str>) -> Result<()> {
         let document = self.files.load(level)?;
-        if !document.sections.get("core").is_some_and(|core| is_default(core, old)) {
+        let affected = document.sections.get("core").is_some_and(|core| is_default(core, old));
+        if !affected && self.files.exists(level) {
             return Ok(());
         }
+        // DVC makes the files of these levels, too.
         self.files.edit(level, |document| {
+            if !affected {
+                return Ok(());
+            }
             if let Some(core) = document.sections.get_mut("core") {
                 match new {
                     Some(new) => core.set("remote", new),
@@ -384,7 +389,7 @@ mod tests {
             "uno"
         );
         settings.remove_remote(None, "uno").expect("removes");
-        assert_eq!((text(&dir, "config").as_str(), text(&dir, "config.local").as_str()), ("", ""));
+        assert_eq!((text(&dir, "config").as_str(), text(&dir, "config.local").as_str()), ("\n", "\n"));
     }
 
     #[test]

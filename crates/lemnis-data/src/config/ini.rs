@@ -219,6 +219,10 @@ impl Document {
             out.push_str(line);
             out.push('\n');
         }
+        // An empty document is one empty line.
+        if out.is_empty() {
+            out.push('\n');
+        }
         Ok(out)
     }
 }

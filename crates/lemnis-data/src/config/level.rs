@@ -51,6 +51,11 @@ impl Files {
         }
     }
 
+    /// Whether a level has a file.
+    pub(crate) fn exists(&self, level: Level) -> bool {
+        self.path(level).is_some_and(|path| path.exists())
+    }
+
     /// What a level says, its paths absolute.
     pub(crate) fn load(&self, level: Level) -> Result<Document> {
         let Some(path) = self.path(level) else { return Ok(Document::default()) };

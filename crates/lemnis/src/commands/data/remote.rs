@@ -103,11 +103,11 @@ pub fn run(context: &Context, arguments: &Remote) -> Result<u8, Failure> {
                 return Ok(0);
             }
             for remote in remotes {
-                let (name, url) = (remote.name, remote.url);
-                output::line(match remote.default {
-                    true => format!("{GOOD}{name}\t{url}\t(default){GOOD:#}"),
-                    false => format!("{name}\t{url}"),
-                });
+                let mut text = columns(&remote.name) + &remote.url;
+                if remote.default {
+                    text = format!("{GOOD}{}(default){GOOD:#}", columns(&text));
+                }
+                output::line(text);
             }
         }
         Verb::Modify { at, name, option, value, unset } => {
@@ -129,4 +129,11 @@ pub fn run(context: &Context, arguments: &Remote) -> Result<u8, Failure> {
         Verb::Rename { at, name, new } => settings.rename_remote(at.level(), name, new)?,
     }
     Ok(0)
+}
+
+/// `text` up to the next tab stop, as DVC prints it.
+fn columns(text: &str) -> String {
+    let width = text.chars().count();
+    let stop = (width / 8 + 1) * 8;
+    format!("{text}{}", " ".repeat(stop - width))
 }
