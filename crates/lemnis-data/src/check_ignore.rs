@@ -8,7 +8,7 @@ use crate::ignore::{Rule, parse_rule};
 use crate::repo::Repo;
 
 /// What DVC ignores without being told.
-const ALWAYS: [&str; 3] = [".hg/", ".git/", ".dvc/"];
+const ALWAYS: [&str; 4] = [".hg/", ".git/", ".git", ".dvc/"];
 
 /// What decides about a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -215,6 +215,7 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
         }
         return Ok(());
     }
+    let mode = fs::metadata(path).map_or(0, |target| target.mode());
     let linked = meta.file_type().is_symlink() || meta.nlink() > 1;
     if linked && fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
         let dir = path.parent().unwrap_or(Path::new("."));
@@ -226,7 +227,7 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
     } else if linked {
         return Ok(());
     }
-    fsx::chmod(path, (0o666 & !umask()) | (meta.mode() & 0o100))
+    fsx::chmod(path, (0o666 & !umask()) | (mode & 0o100))
 }
 
 fn changed(path: &str) -> Error {

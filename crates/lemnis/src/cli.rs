@@ -17,7 +17,8 @@ Start here:
   lemnis quickstart customers.csv --target Churn       the same on your own CSV or Parquet file
   lemnis up                                            serve the project in this directory
 
-Exit codes: 0 done, 1 failed (or a check that did not hold), 2 wrong usage.")]
+Exit codes: 0 done, 1 failed (or a check that did not hold), 2 wrong usage. DVC's verbs keep DVC's: 251 configuration,
+252 interrupted, 253 no data repository, 254 wrong usage, 255 anything else.")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

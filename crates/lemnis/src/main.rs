@@ -27,8 +27,8 @@ fn main() -> ExitCode {
             let _ = error.print();
             return ExitCode::from(match error.exit_code() {
                 0 => 0,
-                _ if is_data_verb() => exit::WRONG_ARGUMENTS,
-                code => u8::try_from(code).unwrap_or(2),
+                code if is_own_command() => u8::try_from(code).unwrap_or(2),
+                _ => exit::WRONG_ARGUMENTS,
             });
         }
     };
@@ -44,12 +44,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the command line names one of DVC's verbs, whose wrong usage has DVC's exit code.
-fn is_data_verb() -> bool {
+/// Whether the command line names one of our own commands; wrong usage of all else has DVC's exit code.
+fn is_own_command() -> bool {
     let commands = Cli::command();
     let verbs = Data::augment_subcommands(clap::Command::new("data"));
     let named = Context::arguments().find(|word| commands.find_subcommand(word).is_some());
-    named.is_some_and(|word| verbs.find_subcommand(word).is_some())
+    named.is_some_and(|word| verbs.find_subcommand(word).is_none())
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {

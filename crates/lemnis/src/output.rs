@@ -68,6 +68,12 @@ impl Failure {
         self
     }
 
+    /// The exit code where DVC's verb has one of its own.
+    pub fn with_dvc_code(mut self, code: u8) -> Self {
+        self.dvc_code = code;
+        self
+    }
+
     /// Wrong usage: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)

@@ -23,8 +23,11 @@ enum Rule {
 
 use Rule::{AtLeast, Bool, BoolOrText, Float, Links, Nothing, OneOf, Text, Whole};
 
+/// Names of options with what they must be.
+type Options = &'static [(&'static str, Rule)];
+
 /// Sections in DVC's order, with their options.
-const SECTIONS: [(&str, &[(&str, Rule)]); 11] = [
+const SECTIONS: [(&str, Options); 11] = [
     (
         "core",
         &[
@@ -95,7 +98,7 @@ const SECTIONS: [(&str, &[(&str, Rule)]); 11] = [
     ("remote", &[]),
 ];
 
-const MACHINE: &[(&str, Rule)] = &[
+const MACHINE: Options = &[
     ("cloud", OneOf(&["aws", "azure"])),
     ("region", OneOf(&["us-west", "us-east", "eu-west", "eu-north"])),
     ("image", Text),
@@ -109,10 +112,10 @@ const MACHINE: &[(&str, Rule)] = &[
     ("setup_script", Text),
 ];
 
-const DB: &[(&str, Rule)] = &[("url", Text), ("username", Text), ("password", Text)];
+const DB: Options = &[("url", Text), ("username", Text), ("password", Text)];
 
 /// Options of every remote.
-const REMOTE: &[(&str, Rule)] = &[
+const REMOTE: Options = &[
     ("url", Text),
     ("checksum_jobs", AtLeast(1)),
     ("jobs", AtLeast(1)),
@@ -121,7 +124,7 @@ const REMOTE: &[(&str, Rule)] = &[
     ("version_aware", Bool),
 ];
 
-const LOCAL: &[(&str, Rule)] = &[
+const LOCAL: Options = &[
     ("type", Links),
     ("protected", Bool),
     ("shared", OneOf(&["group"])),
@@ -129,7 +132,7 @@ const LOCAL: &[(&str, Rule)] = &[
     ("verify", Bool),
 ];
 
-const S3: &[(&str, Rule)] = &[
+const S3: Options = &[
     ("region", Text),
     ("profile", Text),
     ("credentialpath", Text),
@@ -157,7 +160,7 @@ const S3: &[(&str, Rule)] = &[
     ("verify", Bool),
 ];
 
-const GS: &[(&str, Rule)] = &[
+const GS: Options = &[
     ("projectname", Text),
     ("credentialpath", Text),
     ("endpointurl", Text),
@@ -165,7 +168,7 @@ const GS: &[(&str, Rule)] = &[
     ("allow_anonymous_login", Bool),
 ];
 
-const SSH: &[(&str, Rule)] = &[
+const SSH: Options = &[
     ("type", Links),
     ("port", Whole),
     ("user", Text),
@@ -181,9 +184,9 @@ const SSH: &[(&str, Rule)] = &[
     ("verify", Bool),
 ];
 
-const HDFS: &[(&str, Rule)] = &[("user", Text), ("kerb_ticket", Text), ("replication", Nothing)];
+const HDFS: Options = &[("user", Text), ("kerb_ticket", Text), ("replication", Nothing)];
 
-const WEBHDFS: &[(&str, Rule)] = &[
+const WEBHDFS: Options = &[
     ("kerberos", Bool),
     ("kerberos_principal", Text),
     ("proxy_to", Text),
@@ -196,7 +199,7 @@ const WEBHDFS: &[(&str, Rule)] = &[
     ("verify", Bool),
 ];
 
-const AZURE: &[(&str, Rule)] = &[
+const AZURE: Options = &[
     ("connection_string", Text),
     ("sas_token", Text),
     ("account_name", Text),
@@ -218,7 +221,7 @@ const AZURE: &[(&str, Rule)] = &[
 const OSS: &[(&str, Rule)] =
     &[("oss_key_id", Text), ("oss_key_secret", Text), ("oss_endpoint", Text), ("verify", Bool)];
 
-const GDRIVE: &[(&str, Rule)] = &[
+const GDRIVE: Options = &[
     ("profile", Text),
     ("gdrive_use_service_account", Bool),
     ("gdrive_client_id", Text),
@@ -231,7 +234,7 @@ const GDRIVE: &[(&str, Rule)] = &[
     ("verify", Bool),
 ];
 
-const HTTP: &[(&str, Rule)] = &[
+const HTTP: Options = &[
     ("auth", OneOf(&["basic", "digest", "custom"])),
     ("custom_auth_header", Text),
     ("user", Text),
@@ -244,7 +247,7 @@ const HTTP: &[(&str, Rule)] = &[
     ("verify", Bool),
 ];
 
-const WEBDAV: &[(&str, Rule)] = &[
+const WEBDAV: Options = &[
     ("user", Text),
     ("password", Text),
     ("ask_password", Bool),
@@ -261,7 +264,7 @@ const WEBDAV: &[(&str, Rule)] = &[
 /// Checks a configuration that all levels were merged into.
 pub(crate) fn validate(document: &Document) -> Result<()> {
     for (header, section) in &document.sections {
-        let (options, shared): (&[(&str, Rule)], &[(&str, Rule)]) = match split_named(header) {
+        let (options, shared): (Options, Options) = match split_named(header) {
             Some(("remote", name)) => {
                 let url = section.text("url").ok_or_else(|| {
                     Error::config_hinted(
@@ -303,7 +306,7 @@ pub(crate) fn validate(document: &Document) -> Result<()> {
 }
 
 /// The options of remotes at `url`; `None` when all are allowed.
-fn scheme_options(url: &str, name: &str) -> Result<Option<&'static [(&'static str, Rule)]>> {
+fn scheme_options(url: &str, name: &str) -> Result<Option<Options>> {
     let Some((scheme, rest)) = url.split_once("://") else { return Ok(Some(LOCAL)) };
     if rest.is_empty() || rest.starts_with('/') {
         return Ok(Some(LOCAL));

@@ -15,16 +15,16 @@ Examples:
   lemnis check-ignore -d -n *              the file, line and pattern that decide")]
 pub struct CheckIgnore {
     /// Files or directories, which need not exist
-    #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "stdin", conflicts_with = "stdin")]
+    #[arg(value_hint = ValueHint::AnyPath)]
     targets: Vec<String>,
     /// Show the pattern that decides, with its file and line
     #[arg(short, long)]
     details: bool,
     /// Show targets that no pattern matches, too
-    #[arg(short, long, requires = "details")]
+    #[arg(short, long)]
     non_matching: bool,
     /// Show every pattern that matches, not only the last one
-    #[arg(short, long, requires = "details")]
+    #[arg(short, long)]
     all: bool,
     /// Read the targets from standard input, one a line
     #[arg(long)]
@@ -33,8 +33,16 @@ pub struct CheckIgnore {
 
 pub fn run(context: &Context, arguments: &CheckIgnore) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
-    if arguments.details && context.quiet {
-        return Err(Failure::usage("--details and --quiet exclude each other"));
+    let CheckIgnore { details, non_matching, all, stdin, .. } = *arguments;
+    let wrong = [
+        (!stdin && arguments.targets.is_empty(), "name targets, or use --stdin"),
+        (stdin && !arguments.targets.is_empty(), "targets and --stdin exclude each other"),
+        (non_matching && !details, "--non-matching only goes with --details"),
+        (all && !details, "--all only goes with --details"),
+        (details && context.quiet, "--details and --quiet exclude each other"),
+    ];
+    if let Some((_, message)) = wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        return Err(Failure::usage(message));
     }
     let mut targets = arguments.targets.clone();
     if arguments.stdin {

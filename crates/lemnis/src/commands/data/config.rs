@@ -52,6 +52,7 @@ pub struct Config {
     #[arg(value_parser = name)]
     name: Option<OptionName>,
     /// The new value
+    #[arg(allow_negative_numbers = true)]
     value: Option<String>,
     /// Take the option out
     #[arg(short, long)]
@@ -114,5 +115,5 @@ pub fn run(context: &Context, arguments: &Config) -> Result<u8, Failure> {
 }
 
 fn wrong(message: &str) -> Failure {
-    Failure::new(ErrorKind::Invalid, message)
+    Failure::new(ErrorKind::Invalid, message).with_dvc_code(1)
 }

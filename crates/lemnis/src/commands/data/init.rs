@@ -32,7 +32,8 @@ pub struct Init {
 pub fn run(context: &Context, arguments: &Init) -> Result<u8, Failure> {
     let Init { no_scm, subdir, force, .. } = *arguments;
     let options = InitOptions { no_scm, subdir, force };
-    let repo = Repo::init(&context.path(&arguments.directory), options, &context.environment)?;
+    let repo = Repo::init(&context.path(&arguments.directory), options, &context.environment)
+        .map_err(|error| Failure::from(error).with_dvc_code(1))?;
     if !context.quiet {
         output::line(format!("{GOOD}✓{GOOD:#} {} is a data repository", repo.root().display()));
         if !arguments.no_scm {

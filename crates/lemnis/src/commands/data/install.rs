@@ -14,7 +14,7 @@ pub struct Install {}
 
 pub fn run(context: &Context, _: &Install) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
-    lemnis_data::install_hooks(&repo)?;
+    lemnis_data::install_hooks(&repo).map_err(|error| Failure::from(error).with_dvc_code(1))?;
     if !context.quiet {
         output::line("Git now calls lemnis after checkouts, before commits and before pushes");
     }

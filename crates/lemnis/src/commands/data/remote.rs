@@ -53,7 +53,7 @@ Examples:
         /// The option
         option: String,
         /// Its value
-        #[arg(required_unless_present = "unset")]
+        #[arg(required_unless_present = "unset", allow_negative_numbers = true)]
         value: Option<String>,
         /// Take the option out
         #[arg(short, long)]
