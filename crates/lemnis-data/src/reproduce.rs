@@ -210,7 +210,7 @@ fn pipeline_stage(
     why: &str,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let guard = StageGuard::take(workspace.repo, stage)?;
+    let guard = StageGuard::take(workspace.repo)?;
     let _paths = PathLocks::take(workspace.repo, stage)?;
     refuse_tracked(workspace.repo, stage)?;
     let locked = locked_entry(workspace, stage, how)?;

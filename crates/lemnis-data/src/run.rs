@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,9 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
 
 use crate::error::{Error, Result};
+use crate::fsx;
 use crate::repo::Repo;
-use crate::stage::Stage;
-use crate::{fsx, hash};
 
 const POLL: Duration = Duration::from_millis(20);
 /// How long an interrupted command may take to end before it is killed.
@@ -154,58 +153,33 @@ fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
-/// Holds the right to run one stage of this repository, from before a stage's old outputs go until its new
-/// ones are recorded.
+/// Marks this process as one that runs stages, from before a stage's old outputs go until its new ones are
+/// recorded. Others may run stages, too: which paths they keep off is [`PathLocks`](crate::rwlock::PathLocks)' matter.
 pub(crate) struct StageGuard {
     lock: File,
-    note: std::path::PathBuf,
+    path: PathBuf,
+    note: PathBuf,
 }
 
 impl StageGuard {
-    /// Refuses while another process runs the stage; ends the command of one whose process was killed.
-    pub(crate) fn take(repo: &Repo, stage: &Stage) -> Result<Self> {
+    /// Ends the stages of processes that were killed, and marks this one.
+    pub(crate) fn take(repo: &Repo) -> Result<Self> {
         let dir = repo.scratch_dir();
         fsx::create_dirs(&dir)?;
-        let name = stage.name.as_deref().unwrap_or_default();
-        let id = &hash::md5_bytes(format!("{}:{name}", repo.in_repo(&stage.file)).as_bytes())[..16];
-        let path = dir.join(format!("stage-{id}.lock"));
-        let note = dir.join(format!("stage-{id}.pid"));
-        let open = || {
-            OpenOptions::new()
-                .read(true)
-                .append(true)
-                .create(true)
-                .open(&path)
-                .map_err(Error::io("lock", &path))
-        };
-        let started = Instant::now();
-        let mut ended_orphan = false;
-        loop {
-            let lock = open()?;
-            match lock.try_lock() {
-                Ok(()) => {
-                    let guard = Self { lock, note };
-                    guard.write_note("");
-                    return Ok(guard);
-                }
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
-                Err(TryLockError::WouldBlock) => {}
+        end_orphans(&dir)?;
+        let path = dir.join(format!("stage-{}.lock", std::process::id()));
+        let note = path.with_extension("pid");
+        let lock = open_lock(&path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked { holder: "this process itself, which runs a stage".into() });
             }
-            let text = fs::read_to_string(&note).unwrap_or_default();
-            let mut numbers =
-                text.split_whitespace().map(|word| word.parse::<i32>().ok().and_then(Pid::from_raw));
-            let (owner, group) = (numbers.next().flatten(), numbers.next().flatten());
-            let owner_lives = owner.is_some_and(|pid| test_kill_process(pid).is_ok());
-            if owner_lives || started.elapsed() > GRACE {
-                let holder = text.split_whitespace().next().unwrap_or("unknown");
-                return Err(Error::Locked { holder: format!("process {holder}, which runs the stage") });
-            }
-            if let Some(group) = group.filter(|_| !ended_orphan) {
-                let _ = kill_process_group(group, Signal::KILL);
-                ended_orphan = true;
-            }
-            thread::sleep(POLL);
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
         }
+        let guard = Self { lock, path, note };
+        guard.write_note("");
+        Ok(guard)
     }
 
     /// The locked file, open at its end: reads give nothing.
@@ -230,5 +204,50 @@ impl Drop for StageGuard {
     /// Frees the right even when background processes of the stage go on.
     fn drop(&mut self) {
         let _ = self.lock.unlock();
+        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.note);
     }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).open(path).map_err(Error::io("lock", path))
+}
+
+/// Looks for marks whose process was killed: as long as a stage of it runs, the mark stays locked.
+fn end_orphans(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        let path = entry.map_err(Error::io("list", dir))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let owner = name.strip_prefix("stage-").and_then(|rest| rest.strip_suffix(".lock"));
+        let Some(owner) = owner.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else { continue };
+        if test_kill_process(owner).is_err() {
+            end_orphan(&path, owner)?;
+        }
+    }
+    Ok(())
+}
+
+fn end_orphan(path: &Path, owner: Pid) -> Result<()> {
+    let note = path.with_extension("pid");
+    let started = Instant::now();
+    let lock = open_lock(path)?;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+            Err(TryLockError::WouldBlock) if started.elapsed() > GRACE => {
+                let holder = format!("a stage of process {}, which was killed", owner.as_raw_nonzero());
+                return Err(Error::Locked { holder });
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let text = fs::read_to_string(&note).unwrap_or_default();
+        let group = text.split_whitespace().nth(1).and_then(|word| word.parse().ok()).and_then(Pid::from_raw);
+        if let Some(group) = group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        thread::sleep(POLL);
+    }
+    fsx::remove(path)?;
+    fsx::remove(&note)
 }

@@ -351,3 +351,47 @@ fn a_repository_needs_a_place_of_its_own() {
         ErrorKind::AlreadyExists
     );
 }
+
+#[test]
+fn a_forced_init_begins_anew_and_a_sub_repository_must_be_asked_for() {
+    let project = Project::new();
+    project.write("f", "1").write(".dvc/config", "[core]\n    autostage = true\n").add(&["f"]).expect("adds");
+    let none = Environment::default();
+    let forced = InitOptions { force: true, ..InitOptions::default() };
+    Repo::init(project.path(), forced, &none).expect("replaces");
+    assert_eq!(project.read(".dvc/config"), "");
+    assert!(!project.has(".dvc/cache") && project.has("f.dvc") && project.has("f"));
+    let below = project.path().join("sub");
+    fs::create_dir(&below).expect("creates");
+    assert!(Repo::init(&below, InitOptions::default(), &none).is_err());
+    let subdir = InitOptions { subdir: true, ..InitOptions::default() };
+    let inner = Repo::init(&below, subdir, &none).expect("initialises");
+    assert_eq!(inner.root(), below);
+}
+
+#[test]
+fn destruction_leaves_the_data() {
+    let project = Project::new();
+    project.write(".dvc/config", "[cache]\n    type = symlink\n").write("d/x", "1");
+    project.write("dvc.yaml", "stages:\n  s:\n    cmd: cp d/x y\n    deps: [d/x]\n    outs: [y]\n");
+    project.add(&["d"]).expect("adds");
+    project.reproduce().expect("runs");
+    assert_eq!(lemnis_data::destroy(project.repo()).expect("destroys"), 2);
+    for gone in [".dvc", ".dvcignore", "d.dvc", "dvc.yaml", "dvc.lock"] {
+        assert!(!project.has(gone), "{gone}");
+    }
+    assert_eq!((project.read("d/x").as_str(), project.read("y").as_str()), ("1", "1"));
+}
+
+#[test]
+fn the_pattern_that_decides_is_named_with_its_line() {
+    let project = Project::new();
+    project.write(".dvcignore", "# temporary\n*.tmp\n!keep.tmp\nlogs/\n").write("s/.dvcignore", "foo\n");
+    let look = |target: &str| lemnis_data::check_ignore(&project.repo(), target).expect("looks");
+    assert_eq!(look("s/x.tmp").patterns, [".dvcignore:2:*.tmp"]);
+    assert!(!look("keep.tmp").ignored);
+    assert_eq!(look("keep.tmp").patterns, [".dvcignore:3:!keep.tmp"]);
+    assert_eq!(look("logs/x/y").patterns, [".dvcignore:4:logs/"]);
+    assert_eq!(look("s/foo").patterns, ["s/.dvcignore:1:foo"]);
+    assert_eq!(look("foo").patterns, Vec::<String>::new());
+}
