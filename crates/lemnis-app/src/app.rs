@@ -55,6 +55,8 @@ pub struct App {
     pub registering: tokio::sync::Mutex<()>,
     /// Held while an endpoint changes, so that two deployments never start from the same state.
     pub deploying: tokio::sync::Mutex<()>,
+    /// Held while a verdict is reacted to, so that two verdicts never start two retrains.
+    pub reacting: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for App {

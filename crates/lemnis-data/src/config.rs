@@ -12,6 +12,7 @@ use self::level::Files;
 pub(crate) use self::schema::truth;
 use crate::environment::Environment;
 use crate::error::Result;
+use crate::template::Parsing;
 
 /// How a workspace file is made from a cache object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub(crate) struct Config {
     pub(crate) remotes: BTreeMap<String, BTreeMap<String, String>>,
     /// Every other option by `section.option`.
     values: BTreeMap<String, String>,
+    pub(crate) parsing: Parsing,
+    /// Where the default remote lies, when it is a local directory.
+    pub(crate) remote_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -53,7 +57,7 @@ impl Config {
 
     fn from_document(merged: &Document, dvc_dir: &Path) -> Self {
         let mut values = BTreeMap::new();
-        let mut remotes = BTreeMap::new();
+        let mut remotes: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for (header, section) in &merged.sections {
             let texts = section.entries.iter().map(|(option, entry)| {
                 let text = match &entry.value {
@@ -72,14 +76,22 @@ impl Config {
         }
         let get = |key: &str| values.get(key).map(String::as_str);
         let flag = |key: &str| get(key).and_then(truth).unwrap_or(false);
+        let remote = get("core.remote").map(str::to_lowercase);
+        let parsing = Parsing {
+            bool_optional: get("parsing.bool") == Some("boolean_optional"),
+            list_append: get("parsing.list") == Some("append"),
+        };
+        let url = remote.as_ref().and_then(|name| remotes.get(name)?.get("url"));
         Self {
+            parsing,
+            remote_dir: url.filter(|url: &&String| !url.contains("://")).map(PathBuf::from),
             no_scm: flag("core.no_scm"),
             autostage: flag("core.autostage"),
             hardlink_lock: flag("core.hardlink_lock"),
             cache_dir: get("cache.dir").map_or_else(|| dvc_dir.join("cache"), PathBuf::from),
             shared: get("cache.shared").is_some(),
             link_types: get("cache.type").map_or_else(|| vec![LinkType::Reflink, LinkType::Copy], link_types),
-            remote: get("core.remote").map(str::to_lowercase),
+            remote,
             remotes,
             values,
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lemnis_core::{Classify, ErrorKind};
 
@@ -50,18 +51,6 @@ pub enum Error {
         line: usize,
         /// What is wrong there.
         message: String,
-    },
-    /// A file is well formed and asks for something that this version does not do.
-    #[error("{file}:{line}: stage '{stage}' uses '{key}', which is not supported")]
-    Unsupported {
-        /// The file.
-        file: String,
-        /// The line of the key.
-        line: usize,
-        /// The stage that holds it.
-        stage: String,
-        /// The key.
-        key: String,
     },
     /// The configuration holds something that is not allowed, or cannot be changed as asked.
     #[error("config file error: {what}")]
@@ -144,6 +133,21 @@ pub enum Error {
         command: String,
         /// `exit code 3` or `signal 9`.
         ending: String,
+        /// What it printed last.
+        #[source]
+        log: Option<Arc<LogTail>>,
+    },
+    /// Stages failed in a reproduction that went on without them.
+    #[error("{} failed", stages.join(", "))]
+    StagesFailed {
+        /// The stages.
+        stages: Vec<String>,
+    },
+    /// The answer to a question was no.
+    #[error("stage '{stage}' was not confirmed")]
+    Declined {
+        /// The stage.
+        stage: String,
     },
     /// A stage was stopped on request.
     #[error("stage '{stage}' was interrupted")]
@@ -168,6 +172,24 @@ pub enum Error {
         /// What it printed.
         message: String,
     },
+}
+
+/// The end of a stage's log.
+#[derive(Debug, thiserror::Error)]
+pub struct LogTail {
+    /// The log, relative to the repository's root.
+    pub path: String,
+    /// Its last lines.
+    pub lines: Vec<String>,
+}
+
+impl std::fmt::Display for LogTail {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.lines.len() {
+            0 => write!(formatter, "it printed nothing ({})", self.path),
+            _ => write!(formatter, "{} ends with\n    {}", self.path, self.lines.join("\n    ")),
+        }
+    }
 }
 
 impl Error {
@@ -212,14 +234,15 @@ impl Classify for Error {
             Self::NoGit { .. }
             | Self::Malformed { .. }
             | Self::Config { .. }
-            | Self::Unsupported { .. }
             | Self::Invalid { .. }
             | Self::Graph { .. } => ErrorKind::Invalid,
             Self::TrackedByGit { .. }
             | Self::Unsaved { .. }
             | Self::Locked { .. }
-            | Self::PathBusy { .. } => ErrorKind::Conflict,
+            | Self::PathBusy { .. }
+            | Self::Declined { .. } => ErrorKind::Conflict,
             Self::StageFailed { .. }
+            | Self::StagesFailed { .. }
             | Self::Interrupted { .. }
             | Self::Observer { .. }
             | Self::Git { .. } => ErrorKind::Internal,
@@ -237,10 +260,7 @@ impl Classify for Error {
             Self::NotARepo { .. } => Some("run the command inside a project, or create one first".into()),
             Self::NoGit { .. } => Some("run `git init` there first, or initialise without Git".into()),
             Self::Invalid { hint, .. } | Self::Config { hint, .. } => hint.clone(),
-            Self::Unsupported { key, .. } if key == "foreach" || key == "matrix" => {
-                Some("write the stages out, one for each item".into())
-            }
-            Self::NoSuchTarget { .. } => Some("list the stages with `lemnis status`".into()),
+            Self::NoSuchTarget { .. } => Some("list the stages with `lemnis stage list --all`".into()),
             Self::TrackedByGit { path } => Some(format!(
                 "stop tracking it: git rm -r --cached '{path}' && git commit -m 'stop tracking {path}'"
             )),

@@ -13,6 +13,15 @@ use crate::ignore::Ignore;
 #[derive(Default)]
 pub(crate) struct Added(Vec<PathBuf>);
 
+impl Added {
+    /// The `.gitignore` files that changed.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.0.iter().map(|path| path.with_file_name(".gitignore")).collect();
+        files.dedup();
+        files
+    }
+}
+
 /// The work tree that holds `dir`, by looking for `.git` upwards.
 pub(crate) fn root_of(dir: &Path) -> Option<PathBuf> {
     dir.ancestors().find(|at| at.join(".git").exists()).map(Path::to_path_buf)

@@ -52,5 +52,6 @@ pub async fn app(dir: &Path, clock: Arc<dyn Clock>) -> Result<Arc<App>, Error> {
         clock,
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),
+        reacting: tokio::sync::Mutex::new(()),
     }))
 }

@@ -155,7 +155,7 @@ pub struct Drift {
     #[arg(value_hint = ValueHint::FilePath)]
     pub current: Option<PathBuf>,
     /// Look at this many of the newest predictions
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub rows: Option<usize>,
 }
 
@@ -170,7 +170,7 @@ pub enum Runs {
         #[arg(long, default_value = "")]
         filter: String,
         /// How many at most
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
         limit: usize,
     },
     /// One run: params, metrics, tags, artifacts
@@ -207,6 +207,9 @@ pub struct Deploy {
     /// Move all traffic at once instead of step by step
     #[arg(long)]
     pub all_at_once: bool,
+    /// Deploy a version that did not pass the gate; `lemnis why` will say so
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Args, Debug)]

@@ -53,6 +53,9 @@ fn is_own_command() -> bool {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
+    if cli.quiet && !cli.json {
+        output::silence();
+    }
     let context = Context::read(&cli)?;
     match &cli.command {
         Command::Quickstart(arguments) => quickstart::run(&context, arguments),

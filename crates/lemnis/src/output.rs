@@ -131,9 +131,44 @@ pub fn report(failure: &Failure, json: bool) {
     anstream::eprint!("{text}");
 }
 
+/// Sends what would be printed to nowhere; errors still show.
+pub fn silence() {
+    if let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&nowhere);
+    }
+}
+
 /// Prints a line; a reader that went away is no failure.
 pub fn line(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Prints a line to standard error.
+pub fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Prints an error that does not end the command, with its causes.
+pub fn warning(error: &dyn std::error::Error) {
+    note(format!("{WARN}warning:{WARN:#} {error}"));
+    let mut source = error.source();
+    while let Some(cause) = source {
+        note(format!("  {FAINT}because:{FAINT:#} {cause}"));
+        source = cause.source();
+    }
+}
+
+/// Passes on what another program printed, as it is and at once.
+pub fn raw(mut to: impl std::io::Write, bytes: &[u8]) {
+    let _ = to.write_all(bytes).and_then(|()| to.flush());
+}
+
+/// Asks a yes-or-no question; no answer means no.
+pub fn confirm(question: &str) -> bool {
+    let _ = write!(anstream::stderr(), "{question} [y/n]: ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// Prints `value` as indented JSON.

@@ -44,6 +44,7 @@ pub async fn open(
         clock,
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),
+        reacting: tokio::sync::Mutex::new(()),
     });
     release::restore(&app).await?;
     Ok(app)

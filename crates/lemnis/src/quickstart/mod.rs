@@ -50,6 +50,9 @@ pub fn run(context: &Context, arguments: &Quickstart) -> Result<u8, Failure> {
             request.dir.display()
         ));
     }
+    if let Some(port) = arguments.port {
+        serve::check_port(port)?;
+    }
     let mut journal = setup::begin(&request)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

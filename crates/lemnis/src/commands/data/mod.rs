@@ -4,6 +4,7 @@ mod add;
 mod cache;
 mod check_ignore;
 mod config;
+mod dag;
 mod destroy;
 mod git_hook;
 mod init;
@@ -11,6 +12,7 @@ mod install;
 mod remote;
 mod repro;
 mod root;
+mod stage;
 mod status;
 mod version;
 pub mod watcher;
@@ -28,6 +30,11 @@ pub enum Data {
     Add(add::Add),
     /// Run the pipeline's stages whose inputs changed
     Repro(repro::Repro),
+    /// Look at the pipeline's stages, and add some
+    #[command(subcommand)]
+    Stage(stage::Stage),
+    /// Draw the pipelines
+    Dag(dag::DagArgs),
     /// Say which data and stages are not up to date
     Status(status::Status),
     /// Read or change configuration
@@ -59,6 +66,8 @@ impl Data {
             Data::Init(arguments) => init::run(context, arguments),
             Data::Add(arguments) => add::run(context, arguments),
             Data::Repro(arguments) => repro::run(context, arguments),
+            Data::Stage(verb) => stage::run(context, verb),
+            Data::Dag(arguments) => dag::run(context, arguments),
             Data::Status(arguments) => status::run(context, arguments),
             Data::Config(arguments) => config::run(context, arguments),
             Data::Remote(arguments) => remote::run(context, arguments),
