@@ -19,6 +19,9 @@ pub use render::predictions;
 /// The MLflow whose protocol this is.
 pub const MLFLOW_VERSION: &str = "3.17.2";
 
+/// The most columns of a body. Far beyond any table of features; without it a line of commas takes gigabytes.
+const MAX_COLUMNS: usize = 10_000;
+
 /// What a body is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentType {
