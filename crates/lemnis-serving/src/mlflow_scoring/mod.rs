@@ -13,6 +13,8 @@ mod tests;
 
 use lemnis_model::{Frame, Signature};
 
+use crate::Input;
+
 pub use rejection::Rejection;
 pub use render::predictions;
 
@@ -82,5 +84,13 @@ impl Body {
     /// A missing number is NaN, a missing text empty; whole numbers with missing ones among them become floats.
     pub fn frame(&self, signature: &Signature) -> Result<Frame, Rejection> {
         enforce::frame(&self.0, signature)
+    }
+}
+
+impl Input for &Body {
+    type Refusal = Rejection;
+
+    fn frame(&self, signature: &Signature) -> Result<Frame, Rejection> {
+        Body::frame(self, signature)
     }
 }

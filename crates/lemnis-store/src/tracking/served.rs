@@ -9,8 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::Done;
 
 /// An endpoint that names version ?2 of model ?1: as champion, as the one before it, or through its running rollout.
-const NAMES_VERSION: &str =
-    "SELECT e.name FROM endpoint e WHERE e.model = ?1 AND (?2 IN (e.champion_version, e.previous_version) OR EXISTS ( \
+const NAMES_VERSION: &str = "SELECT e.name FROM endpoint e WHERE e.model = ?1 AND (?2 IN (e.champion_version, e.previous_version) OR EXISTS ( \
      SELECT 1 FROM rollout r WHERE r.endpoint = e.name AND r.state = 'progressing' AND r.body ->> 'to_version' = ?2)) \
      ORDER BY e.place LIMIT 1";
 
@@ -71,7 +70,8 @@ mod tests {
         let store = Store::in_memory().await.unwrap();
         let name = "churn".to_owned();
         store.create_model(&NewModel { name: name.clone(), ..NewModel::default() }).await.unwrap();
-        let version = NewVersion { name, source: "mlflow-artifacts:/0/r/m".to_owned(), ..NewVersion::default() };
+        let version =
+            NewVersion { name, source: "mlflow-artifacts:/0/r/m".to_owned(), ..NewVersion::default() };
         for _ in 0..4 {
             store.create_version(&version).await.unwrap();
         }
