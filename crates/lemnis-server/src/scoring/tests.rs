@@ -250,7 +250,7 @@ async fn the_server_is_ready_once_every_known_endpoint_is_up() {
 async fn a_large_body_gets_the_answer_of_a_small_one() {
     let dir = tempfile::tempdir().unwrap();
     let router = router(dir.path(), true).await;
-    let rows = 10_000;
+    let rows = 20_000;
     let record = r#"{"age": 80, "place": "town"}"#;
     let body = format!(r#"{{"dataframe_records": [{}]}}"#, vec![record; rows].join(","));
     assert!(body.len() > INLINE_BODY_BYTES);
