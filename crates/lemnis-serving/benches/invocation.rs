@@ -36,7 +36,7 @@ fn invocation(criterion: &mut Criterion) {
     criterion.bench_function("invocation_one_row_20_columns", |bencher| {
         bencher.iter(|| {
             let read = Body::read(ContentType::Json, body.as_bytes()).unwrap();
-            let asked = endpoints.predict("churn", RequestMeta::new(None), &read);
+            let asked = endpoints.predict("churn", RequestMeta::new(None), |signature| read.frame(signature));
             predictions(&runtime.block_on(asked).unwrap().outputs)
         });
     });

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lemnis_model::{Frame, Model};
+use lemnis_model::{Frame, Model, Signature};
 
 use super::arm::{Arm, ArmName};
 use super::endpoint::Routed;
@@ -44,20 +44,20 @@ pub enum Refused<E> {
 }
 
 impl Endpoints {
-    /// Answers a request to `name` whose body `input` becomes a frame of the given signature.
+    /// Answers a request to `name` whose body `parse` turns into a frame of the given signature.
     ///
     /// The input is parsed once, twice only when a canary refuses it. Parsing mistakes are neither counted nor logged.
-    pub async fn predict<I: Input>(
+    pub async fn predict<E>(
         &self,
         name: &str,
         meta: RequestMeta,
-        input: I,
-    ) -> Result<Prediction, Refused<I::Refusal>> {
+        parse: impl Fn(&Signature) -> Result<Frame, E>,
+    ) -> Result<Prediction, Refused<E>> {
         let endpoint = self.named(name).map_err(Refused::Serving)?;
-        self.predict_at(&endpoint, meta, input).await
+        self.predict_at(&endpoint, meta, parse).await
     }
 
-    /// As [`Endpoints::predict`], for an endpoint at hand.
+    /// As [`Endpoints::predict`], for an endpoint at hand and any [`Input`].
     pub async fn predict_at<I: Input>(
         &self,
         endpoint: &Endpoint,
