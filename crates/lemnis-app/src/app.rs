@@ -47,6 +47,8 @@ pub struct App {
     pub endpoints: Arc<Endpoints>,
     /// Where their predictions are written.
     pub predictions: Arc<PredictionLog>,
+    /// The process's environment, as the data repository sees it.
+    pub environment: lemnis_data::Environment,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Held while a version is registered, so that the same bytes never become two versions.

@@ -52,6 +52,14 @@ pub enum Error {
         /// What is wrong there.
         message: String,
     },
+    /// The configuration holds something that is not allowed, or cannot be changed as asked.
+    #[error("config file error: {what}")]
+    Config {
+        /// What is wrong.
+        what: String,
+        /// How to mend it, where known.
+        hint: Option<String>,
+    },
     /// An argument cannot be used.
     #[error("{what}")]
     Invalid {
@@ -111,6 +119,16 @@ pub enum Error {
     Locked {
         /// Its process id, or `unknown`.
         holder: String,
+    },
+    /// A running stage of another process reads or writes a path.
+    #[error("'{path}' is busy: process {pid} works on it ({command})")]
+    PathBusy {
+        /// The path that this process wants.
+        path: String,
+        /// The process that is in the way.
+        pid: u32,
+        /// Its command line.
+        command: String,
     },
     /// A stage's command failed.
     #[error("stage '{stage}' failed: its command ended with {ending}")]
@@ -200,6 +218,22 @@ impl Error {
         Self::Invalid { what: what.into(), hint: None }
     }
 
+    pub(crate) fn config(what: impl Into<String>) -> Self {
+        Self::Config { what: what.into(), hint: None }
+    }
+
+    pub(crate) fn config_hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Config { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// A level of configuration that does not exist here.
+    pub(crate) fn no_level() -> Self {
+        Self::config_hinted(
+            "this level of configuration belongs to a repository, and there is none here",
+            "use `--global`, or run the command inside a repository",
+        )
+    }
+
     pub(crate) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { what: what.into(), hint: Some(hint.into()) }
     }
@@ -214,11 +248,16 @@ impl Classify for Error {
             | Self::Incomplete { .. }
             | Self::NotInCache { .. } => ErrorKind::NotFound,
             Self::RepoExists { .. } => ErrorKind::AlreadyExists,
-            Self::NoGit { .. } | Self::Malformed { .. } | Self::Invalid { .. } | Self::Graph { .. } => {
-                ErrorKind::Invalid
-            }
-            Self::TrackedByGit { .. } | Self::Unsaved { .. } | Self::Locked { .. } => ErrorKind::Conflict,
-            Self::Declined { .. } => ErrorKind::Conflict,
+            Self::NoGit { .. }
+            | Self::Malformed { .. }
+            | Self::Config { .. }
+            | Self::Invalid { .. }
+            | Self::Graph { .. } => ErrorKind::Invalid,
+            Self::TrackedByGit { .. }
+            | Self::Unsaved { .. }
+            | Self::Locked { .. }
+            | Self::PathBusy { .. }
+            | Self::Declined { .. } => ErrorKind::Conflict,
             Self::StageFailed { .. }
             | Self::StagesFailed { .. }
             | Self::Interrupted { .. }
@@ -237,17 +276,22 @@ impl Classify for Error {
         match self {
             Self::NotARepo { .. } => Some("run the command inside a project, or create one first".into()),
             Self::NoGit { .. } => Some("run `git init` there first, or initialise without Git".into()),
-            Self::Invalid { hint, .. } => hint.clone(),
+            Self::Invalid { hint, .. } | Self::Config { hint, .. } => hint.clone(),
             Self::NoSuchTarget { .. } => Some("list the stages with `lemnis stage list --all`".into()),
             Self::TrackedByGit { path } => Some(format!(
                 "stop tracking it: git rm -r --cached '{path}' && git commit -m 'stop tracking {path}'"
             )),
-            Self::NotInCache { .. } | Self::Incomplete { .. } => Some("pull the data, or reproduce the stage that makes it".into()),
+            Self::NotInCache { .. } | Self::Incomplete { .. } => {
+                Some("pull the data, or reproduce the stage that makes it".into())
+            }
             Self::Unsaved { .. } => Some(
                 "keep them with `lemnis add` or `lemnis commit`, or give them up with `lemnis checkout --force`"
                     .into(),
             ),
-            Self::Locked { .. } => Some("wait for the other command to end".into()),
+            Self::Locked { .. } => {
+                Some("wait for the other command to end, or run this one with --wait-for-lock".into())
+            }
+            Self::PathBusy { .. } => Some("wait for that command to end".into()),
             Self::StageFailed { command, .. } => Some(format!("run it by hand to see why: {command}")),
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some(format!("check who owns {} and its mode", path.display()))

@@ -86,6 +86,20 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Replaces `path` by `text` in one step, without a promise that it survives a power cut.
+pub(crate) fn write_scratch(path: &Path, text: &str) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut temp = tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .suffix(TEMP_SUFFIX)
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(dir)
+        .map_err(Error::io("write", path))?;
+    temp.write_all(text.as_bytes()).map_err(Error::io("write", path))?;
+    temp.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    Ok(())
+}
+
 /// Makes renames in `dir` durable; file systems that cannot are left alone.
 pub(crate) fn sync_dir(dir: &Path) {
     if let Ok(dir) = File::open(dir) {

@@ -100,7 +100,7 @@ pub fn gc(repo: &Repo, options: &GcOptions) -> Result<Collected> {
     let others: Vec<Repo> = options
         .projects
         .iter()
-        .map(|path| Repo::discover(&fsx::normalize(repo.cwd(), path)))
+        .map(|path| Repo::discover(&fsx::normalize(repo.cwd(), path), repo.environment()))
         .collect::<Result<_>>()?;
     let mut locks = Vec::new();
     for other in others.iter().filter(|other| other.root() != repo.root()) {

@@ -102,10 +102,29 @@ impl Added {
     }
 }
 
+/// Whether Git ignores `path`; only Git itself is asked.
+pub(crate) fn ignores(git_root: &Path, path: &Path) -> Result<bool> {
+    Ok(run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some())
+}
+
+/// Where Git looks for hooks.
+pub(crate) fn hooks_dir(git_root: &Path) -> Result<PathBuf> {
+    let text = run(git_root, &["rev-parse", "--git-path", "hooks"])?.unwrap_or_default();
+    Ok(git_root.join(text.trim_end()))
+}
+
+/// `git config KEY VALUE`, for this repository alone.
+pub(crate) fn set(git_root: &Path, key: &str, value: &str) -> Result<()> {
+    match run(git_root, &["config", "--local", key, value])? {
+        Some(_) => Ok(()),
+        None => Err(Error::Git { command: "config".into(), message: format!("it refused {key}") }),
+    }
+}
+
 /// Whether Git ignores `path` by any of its rules.
 pub(crate) fn is_ignored(git_root: &Path, path: &Path) -> Result<bool> {
     Ok(Ignore::covers(excludes(git_root)?, git_root, path, ".gitignore", path.is_dir())?
-        || run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some())
+        || ignores(git_root, path)?)
 }
 
 /// Takes back what [`ignore`] added.

@@ -130,7 +130,10 @@ mod tests {
         let dvc = dir.join(".dvc");
         fs::create_dir_all(&dvc).expect("dir");
         fs::write(dvc.join("config"), format!("[cache]\n    type = {kind}\n")).expect("writes");
-        Cache::new(&Config::load(&dvc).expect("config"), dvc.join("tmp/lemnis"))
+        Cache::new(
+            &Config::load(&dvc, &crate::Environment::default()).expect("config"),
+            dvc.join("tmp/lemnis"),
+        )
     }
 
     fn object(cache: &Cache, bytes: &[u8]) -> String {

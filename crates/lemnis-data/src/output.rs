@@ -158,8 +158,8 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
         }
         return Ok(());
     }
+    let mode = fs::metadata(path).map_or(0, |target| target.mode());
     let linked = meta.file_type().is_symlink() || meta.nlink() > 1;
-    let exec = fs::metadata(path).map_or(0, |meta| meta.mode() & 0o100);
     if linked && fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
         let dir = path.parent().unwrap_or(Path::new("."));
         let holder =
@@ -170,5 +170,5 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
     } else if linked {
         return Ok(());
     }
-    fsx::chmod(path, (0o666 & !umask()) | exec)
+    fsx::chmod(path, (0o666 & !umask()) | (mode & 0o100))
 }

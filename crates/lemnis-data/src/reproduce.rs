@@ -60,8 +60,6 @@ pub struct Reproduce {
     pub jobs: usize,
     /// Environment variables that are set for every command.
     pub env: Vec<(String, String)>,
-    /// The user's shell; `/bin/sh` when absent.
-    pub shell: Option<String>,
     /// Set by the caller to stop: the running commands are interrupted and the call fails.
     pub cancel: Option<Arc<AtomicBool>>,
 }

@@ -155,57 +155,35 @@ fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
-/// Holds the right to run stages in this repository, from before a stage's old outputs go until its new
-/// ones are recorded.
+/// Marks this process as one that runs stages, from before a stage's old outputs go until its new ones are
+/// recorded. Others may run stages, too: which paths they keep off is [`PathLocks`](crate::rwlock::PathLocks)' matter.
 pub(crate) struct StageGuard {
     lock: File,
+    path: PathBuf,
     note: PathBuf,
     /// The process groups that run.
     groups: Mutex<Vec<u32>>,
 }
 
 impl StageGuard {
-    /// Refuses while another process runs a stage; ends a stage whose process was killed.
+    /// Ends the stages of processes that were killed, and marks this one.
     pub(crate) fn take(repo: &Repo) -> Result<Self> {
         let dir = repo.scratch_dir();
         fsx::create_dirs(&dir)?;
-        let path = dir.join("stage.lock");
-        let note = dir.join("stage.pid");
-        let open = || {
-            OpenOptions::new()
-                .read(true)
-                .append(true)
-                .create(true)
-                .open(&path)
-                .map_err(Error::io("lock", &path))
-        };
-        let started = Instant::now();
-        loop {
-            let lock = open()?;
-            match lock.try_lock() {
-                Ok(()) => {
-                    let guard = Self { lock, note, groups: Mutex::default() };
-                    guard.change(|_| {});
-                    return Ok(guard);
-                }
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
-                Err(TryLockError::WouldBlock) => {}
+        end_orphans(&dir)?;
+        let path = dir.join(format!("stage-{}.lock", std::process::id()));
+        let note = path.with_extension("pid");
+        let lock = open_lock(&path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked { holder: "this process itself, which runs a stage".into() });
             }
-            let text = fs::read_to_string(&note).unwrap_or_default();
-            let mut numbers =
-                text.split_whitespace().map(|word| word.parse::<i32>().ok().and_then(Pid::from_raw));
-            let owner = numbers.next().flatten();
-            let owner_lives = owner.is_some_and(|pid| test_kill_process(pid).is_ok());
-            if owner_lives || started.elapsed() > GRACE {
-                let holder = text.split_whitespace().next().unwrap_or("unknown");
-                return Err(Error::Locked { holder: format!("process {holder}, which runs a stage") });
-            }
-            // A process that dies between starting a command and noting it leaves a group without a name.
-            for group in numbers.flatten().chain(holders(&path)) {
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-            thread::sleep(POLL);
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
         }
+        let guard = Self { lock, path, note, groups: Mutex::default() };
+        guard.change(|_| {});
+        Ok(guard)
     }
 
     /// The locked file, open at its end: reads give nothing.
@@ -248,5 +226,52 @@ impl Drop for StageGuard {
     /// Frees the right even when background processes of the stage go on.
     fn drop(&mut self) {
         let _ = self.lock.unlock();
+        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.note);
     }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).open(path).map_err(Error::io("lock", path))
+}
+
+/// Looks for marks whose process was killed: as long as a stage of it runs, the mark stays locked.
+fn end_orphans(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        let path = entry.map_err(Error::io("list", dir))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let owner = name.strip_prefix("stage-").and_then(|rest| rest.strip_suffix(".lock"));
+        let Some(owner) = owner.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else { continue };
+        if test_kill_process(owner).is_err() {
+            end_orphan(&path, owner)?;
+        }
+    }
+    Ok(())
+}
+
+fn end_orphan(path: &Path, owner: Pid) -> Result<()> {
+    let note = path.with_extension("pid");
+    let started = Instant::now();
+    let lock = open_lock(path)?;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+            Err(TryLockError::WouldBlock) if started.elapsed() > GRACE => {
+                let holder = format!("a stage of process {}, which was killed", owner.as_raw_nonzero());
+                return Err(Error::Locked { holder });
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let text = fs::read_to_string(&note).unwrap_or_default();
+        let noted =
+            text.split_whitespace().skip(1).filter_map(|word| word.parse().ok().and_then(Pid::from_raw));
+        // A process that dies between starting a command and noting it leaves a group without a name.
+        for group in noted.chain(holders(path)) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        thread::sleep(POLL);
+    }
+    fsx::remove(path)?;
+    fsx::remove(&note)
 }

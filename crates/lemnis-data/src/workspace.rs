@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::ignore::Ignore;
-use crate::repo::{Repo, RepoLock};
+use crate::locks::Lock;
+use crate::repo::Repo;
 use crate::state::{Known, State};
 
 /// Patterns that hold even without a `.dvcignore`.
@@ -23,7 +24,7 @@ pub(crate) struct Workspace<'r> {
     pub(crate) repo: &'r Repo,
     pub(crate) cache: Cache,
     pub(crate) state: State,
-    lock: Option<RepoLock>,
+    lock: Option<Lock>,
 }
 
 /// A file inside a tracked directory.

@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicBool;
 use common::{Project, Seen, fill};
 use lemnis_core::{Classify, ErrorKind};
 use lemnis_data::{
-    CheckoutOptions, InitOptions, OnError, Outcome, Repo, Reproduce, checkout, digest_of, lock, pipeline,
+    CheckoutOptions, Environment, InitOptions, OnError, Outcome, Repo, Reproduce, checkout, digest_of, lock,
+    pipeline,
 };
 
 fn ready() -> Project {
@@ -187,7 +188,7 @@ fn a_stage_can_be_cancelled() {
 #[allow(clippy::disallowed_methods)] // the parent test hands over the directory
 fn killed_child() {
     if let Ok(dir) = std::env::var("LEMNIS_TEST_KILLED_DIR") {
-        let repo = Repo::discover(dir.as_ref()).expect("is a repository");
+        let repo = Repo::discover(dir.as_ref(), &Environment::default()).expect("is a repository");
         let _ = lemnis_data::reproduce(&repo, &Reproduce::default(), &mut Seen::default());
     }
 }
@@ -416,14 +417,68 @@ fn what_git_tracks_is_not_taken_over() {
 fn a_repository_needs_a_place_of_its_own() {
     let dir = tempfile::tempdir().expect("temp dir");
     assert_eq!(
-        Repo::init(dir.path(), InitOptions::default()).expect_err("no git").kind(),
+        Repo::init(dir.path(), InitOptions::default(), &Environment::default()).expect_err("no git").kind(),
         ErrorKind::Invalid
     );
-    assert_eq!(Repo::discover(dir.path()).expect_err("none").kind(), ErrorKind::NotFound);
-    assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
-    Repo::init(dir.path(), InitOptions { no_scm: true }).expect("initialises");
     assert_eq!(
-        Repo::init(dir.path(), InitOptions { no_scm: true }).expect_err("twice").kind(),
+        Repo::discover(dir.path(), &Environment::default()).expect_err("none").kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
+    Repo::init(dir.path(), InitOptions { no_scm: true, ..InitOptions::default() }, &Environment::default())
+        .expect("initialises");
+    assert_eq!(
+        Repo::init(
+            dir.path(),
+            InitOptions { no_scm: true, ..InitOptions::default() },
+            &Environment::default()
+        )
+        .expect_err("twice")
+        .kind(),
         ErrorKind::AlreadyExists
     );
+}
+
+#[test]
+fn a_forced_init_begins_anew_and_a_sub_repository_must_be_asked_for() {
+    let project = Project::new();
+    project.write("f", "1").write(".dvc/config", "[core]\n    autostage = true\n").add(&["f"]).expect("adds");
+    let none = Environment::default();
+    let forced = InitOptions { force: true, ..InitOptions::default() };
+    Repo::init(project.path(), forced, &none).expect("replaces");
+    assert_eq!(project.read(".dvc/config"), "");
+    assert!(!project.has(".dvc/cache") && project.has("f.dvc") && project.has("f"));
+    let below = project.path().join("sub");
+    fs::create_dir(&below).expect("creates");
+    assert!(Repo::init(&below, InitOptions::default(), &none).is_err());
+    let subdir = InitOptions { subdir: true, ..InitOptions::default() };
+    let inner = Repo::init(&below, subdir, &none).expect("initialises");
+    assert_eq!(inner.root(), below);
+}
+
+#[test]
+fn destruction_leaves_the_data() {
+    let project = Project::new();
+    project.write(".dvc/config", "[cache]\n    type = symlink\n").write("d/x", "1");
+    project.write("dvc.yaml", "stages:\n  s:\n    cmd: cp d/x y\n    deps: [d/x]\n    outs: [y]\n");
+    project.add(&["d"]).expect("adds");
+    project.reproduce().expect("runs");
+    assert_eq!(lemnis_data::destroy(project.repo()).expect("destroys"), 2);
+    for gone in [".dvc", ".dvcignore", "d.dvc", "dvc.yaml", "dvc.lock"] {
+        assert!(!project.has(gone), "{gone}");
+    }
+    assert_eq!((project.read("d/x").as_str(), project.read("y").as_str()), ("1", "1"));
+}
+
+#[test]
+fn the_pattern_that_decides_is_named_with_its_line() {
+    let project = Project::new();
+    project.write(".dvcignore", "# temporary\n*.tmp\n!keep.tmp\nlogs/\n").write("s/.dvcignore", "foo\n");
+    let look = |target: &str| lemnis_data::check_ignore(&project.repo(), target).expect("looks");
+    assert_eq!(look("s/x.tmp").patterns, [".dvcignore:2:*.tmp"]);
+    assert!(!look("keep.tmp").ignored);
+    assert_eq!(look("keep.tmp").patterns, [".dvcignore:3:!keep.tmp"]);
+    assert_eq!(look("logs/x/y").patterns, [".dvcignore:4:logs/"]);
+    assert_eq!(look("s/foo").patterns, ["s/.dvcignore:1:foo"]);
+    assert_eq!(look("foo").patterns, Vec::<String>::new());
 }

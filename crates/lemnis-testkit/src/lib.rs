@@ -48,6 +48,7 @@ pub async fn app(dir: &Path, clock: Arc<dyn Clock>) -> Result<Arc<App>, Error> {
         predictions,
         project,
         ports,
+        environment: Default::default(),
         clock,
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),

@@ -17,7 +17,8 @@ Start here:
   lemnis quickstart customers.csv --target Churn       the same on your own CSV or Parquet file
   lemnis up                                            serve the project in this directory
 
-Exit codes: 0 done, 1 failed (or a check that did not hold), 2 wrong usage.")]
+Exit codes: 0 done, 1 failed (or a check that did not hold), 2 wrong usage. DVC's verbs keep DVC's: 251 configuration,
+252 interrupted, 253 no data repository, 254 wrong usage, 255 anything else.")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -30,6 +31,9 @@ pub struct Cli {
     /// Talk to this server instead of the project's own
     #[arg(long, global = true, env = "LEMNIS_SERVER", value_name = "URL")]
     pub server: Option<String>,
+    /// Wait for another command on the same data repository instead of failing after three seconds
+    #[arg(long, global = true)]
+    pub wait_for_lock: bool,
     /// Say nothing but errors
     #[arg(short, long, global = true)]
     pub quiet: bool,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lemnis_app::project::Project;
 use lemnis_app::{App, monitor, release};
-use lemnis_core::{Clock, ErrorKind, Principal};
+use lemnis_core::{ErrorKind, Principal};
 use lemnis_flow::Worker;
 use lemnis_server::Access;
 use tokio::net::TcpListener;
@@ -58,7 +58,7 @@ pub struct Running {
 }
 
 /// Serves `project` until [`Running::stop`].
-pub async fn start(project: Project, clock: Arc<dyn Clock>, options: &Options) -> Result<Running, Failure> {
+pub async fn start(project: Project, context: &Context, options: &Options) -> Result<Running, Failure> {
     let local = options.host.is_loopback();
     if options.token.as_deref().is_some_and(|token| token.trim().is_empty()) {
         return Err(Failure::usage("the token is empty: everyone would know it")
@@ -77,7 +77,7 @@ pub async fn start(project: Project, clock: Arc<dyn Clock>, options: &Options) -
     let shown = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     let url = format!("http://{}", SocketAddr::new(shown, address.port()));
 
-    let app = wiring::open(project.clone(), clock).await?;
+    let app = wiring::open(project.clone(), context.clock.clone(), context.environment.clone()).await?;
     // The lock says that this is the only server: what an earlier one left running does not run any more.
     app.queue.expire_leases(app.clock.now_ms()).await?;
     let instance = uuid::Uuid::new_v4().simple().to_string();
@@ -250,7 +250,8 @@ pub struct Ephemeral {
 
 impl Ephemeral {
     /// Serves `project` for stages to log to. No worker, no rollouts, no `server.json`.
-    pub fn start(project: Project, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub fn start(project: Project, context: &Context) -> Result<Self, Failure> {
+        let (clock, environment) = (context.clock.clone(), context.environment.clone());
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, when_ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -264,7 +265,7 @@ impl Ephemeral {
             };
             runtime.block_on(async {
                 let opened = async {
-                    let app = wiring::open(project, clock).await?;
+                    let app = wiring::open(project, clock, environment).await?;
                     let listener = bind(&Options::default()).await?;
                     let address =
                         listener.local_addr().map_err(io_failure("reading the server's address"))?;

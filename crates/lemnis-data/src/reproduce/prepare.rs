@@ -14,6 +14,7 @@ use crate::output::unprotect;
 use crate::repo::Repo;
 use crate::restore::Restored;
 use crate::run::{Job, StageGuard};
+use crate::rwlock::PathLocks;
 use crate::stage::{Cmd, Stage};
 use crate::status::deps;
 use crate::workspace::Workspace;
@@ -23,8 +24,8 @@ use crate::{dvcfile, fsx, git, missing, runcache};
 pub(super) enum Begun {
     /// Nothing.
     Done(Outcome),
-    /// To run the command.
-    Run(Box<Task>),
+    /// To run the command, its paths kept from others until it is recorded.
+    Run(Box<Task>, PathLocks),
 }
 
 /// Everything that a stage's start depends on.
@@ -78,6 +79,7 @@ pub(super) fn begin(
     if guard.is_none() {
         *guard = Some(Arc::new(StageGuard::take(workspace.repo)?));
     }
+    let paths = PathLocks::take(workspace.repo, &stage)?;
     refuse_tracked(workspace.repo, &stage)?;
     if how.pull && !start.force {
         pull_inputs(workspace, index, &stage)?;
@@ -111,13 +113,13 @@ pub(super) fn begin(
         root: repo.root().to_path_buf(),
         stage: start.address.to_owned(),
         dir: stage.wdir.clone(),
-        shell: how.shell.clone().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into()),
+        shell: repo.environment().shell().to_owned(),
         cancel: how.cancel.clone(),
         guard,
     };
     index.stages[at] = stage;
     let log = log_path(repo, start.address);
-    Ok(Begun::Run(Box::new(Task { at, scripts, env: how.env.clone(), job, log })))
+    Ok(Begun::Run(Box::new(Task { at, scripts, env: how.env.clone(), job, log }), paths))
 }
 
 /// Fetches what a stage made from the remote when nothing but that is missing; `false` when it is not there.

@@ -17,6 +17,7 @@ use crate::git;
 use crate::index::Index;
 use crate::reproduce::{record, stale};
 use crate::run::StageGuard;
+use crate::rwlock::PathLocks;
 use crate::workspace::Workspace;
 
 /// Longer lines are passed on in pieces.
@@ -36,6 +37,8 @@ struct Running {
     scripts: Vec<String>,
     /// What each stream printed after its last line end.
     partial: [Vec<u8>; 2],
+    /// Keeps others from what it reads and writes, until it is recorded.
+    _paths: PathLocks,
 }
 
 pub(super) struct Schedule<'a, 'r> {
@@ -185,12 +188,12 @@ impl<'a, 'r> Schedule<'a, 'r> {
                 self.finish(at, outcome, &why, started, observer);
                 Ok(None)
             }
-            Begun::Run(mut task) => {
+            Begun::Run(mut task, paths) => {
                 task.job.cancel = Some(self.stop.clone());
                 self.states[at] = State::Running;
                 let partial = [Vec::new(), Vec::new()];
                 let (stage, scripts) = (address.clone(), task.scripts.clone());
-                self.running[at] = Some(Running { stage, why, started, scripts, partial });
+                self.running[at] = Some(Running { stage, why, started, scripts, partial, _paths: paths });
                 Ok(Some(task))
             }
         }

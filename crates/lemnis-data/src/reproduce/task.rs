@@ -117,7 +117,7 @@ mod tests {
     fn logs_of_different_stages_have_different_names() {
         let dir = tempfile::tempdir().expect("temp dir");
         std::fs::create_dir(dir.path().join(".dvc")).expect("creates");
-        let repo = Repo::discover(dir.path()).expect("opens");
+        let repo = Repo::discover(dir.path(), &crate::Environment::default()).expect("opens");
         let name = |address: &str| {
             let path = log_path(&repo, address);
             path.file_name().expect("name").to_string_lossy().into_owned()

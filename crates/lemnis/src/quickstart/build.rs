@@ -24,7 +24,7 @@ pub async fn data(it: &Loop<'_>, step: &Step, journal: &mut Journal) -> Result<(
     let plan = journal.plan.clone();
     let data = plan.data_path();
     step.says("versioning");
-    let repo = Repo::discover(&root)?;
+    let repo = Repo::discover(&root, &it.context.environment)?;
     let added =
         lemnis_data::add(&repo, &[root.join(&data), root.join("data/feedback")], &AddOptions::default())?;
     let digest = added.first().map(|one| one.digest.to_string()).unwrap_or_default();
@@ -74,7 +74,7 @@ pub async fn pipeline(it: &Loop<'_>, step: &Step, _: &mut Journal) -> Result<(Ou
 /// Runs the stale stages; returns how many ran.
 fn reproduce(it: &Loop<'_>, root: &Path) -> Result<usize, Failure> {
     tokio::task::block_in_place(|| {
-        let repo = Repo::discover(root)?;
+        let repo = Repo::discover(root, &it.context.environment)?;
         let mut watcher = Watcher::new(it.context, root.to_path_buf()).with_tracking(&it.url)?;
         watcher.show = Show::Nothing;
         let outcomes = watcher.reproduce(&repo, &Reproduce::default())?;

@@ -37,7 +37,7 @@ pub struct DagArgs {
 }
 
 pub fn run(context: &Context, arguments: &DagArgs) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let options = DagOptions {
         outs: arguments.outs,
         full: arguments.full,

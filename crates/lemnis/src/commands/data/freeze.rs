@@ -18,7 +18,7 @@ pub struct Freeze {
 }
 
 pub fn run(context: &Context, arguments: &Freeze, frozen: bool) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let changed = lemnis_data::set_frozen(&repo, &arguments.targets, frozen)?;
     if context.json {
         output::json_line(&changed)?;

@@ -3,20 +3,28 @@
 mod add;
 mod cache;
 mod cache_migrate;
+mod check_ignore;
 mod checkout;
 mod commit;
+mod config;
 mod dag;
+mod destroy;
 mod freeze;
 mod gc;
+mod git_hook;
 mod init;
+mod install;
 mod progress;
 mod prompt;
 mod relocate;
+mod remote;
 mod remove;
 mod repro;
+mod root;
 mod stage;
 mod status;
 mod unprotect;
+mod version;
 pub mod watcher;
 
 use clap::Subcommand;
@@ -57,8 +65,26 @@ pub enum Data {
     Unprotect(unprotect::Unprotect),
     /// Remove cache objects that nothing uses
     Gc(gc::Gc),
+    /// Read or change configuration
+    Config(config::Config),
+    /// Look after the remotes that data is pushed to
+    Remote(remote::Remote),
     /// Look after the cache
     Cache(cache::Cache),
+    /// Print the way to the data repository's root
+    Root(root::Root),
+    /// Describe this program, the system and the data repository
+    #[command(alias = "doctor")]
+    Version(version::Version),
+    /// Say which paths .dvcignore leaves out
+    CheckIgnore(check_ignore::CheckIgnore),
+    /// Let Git call this program from its hooks
+    Install(install::Install),
+    /// What the hooks call
+    #[command(hide = true)]
+    GitHook(git_hook::GitHook),
+    /// Stop versioning data here; the data stays
+    Destroy(destroy::Destroy),
 }
 
 impl Data {
@@ -79,7 +105,15 @@ impl Data {
             Data::Unfreeze(arguments) => freeze::run(context, arguments, false),
             Data::Unprotect(arguments) => unprotect::run(context, arguments),
             Data::Gc(arguments) => gc::run(context, arguments),
+            Data::Config(arguments) => config::run(context, arguments),
+            Data::Remote(arguments) => remote::run(context, arguments),
             Data::Cache(arguments) => cache::run(context, arguments),
+            Data::Root(arguments) => root::run(context, arguments),
+            Data::Version(arguments) => version::run(context, arguments),
+            Data::CheckIgnore(arguments) => check_ignore::run(context, arguments),
+            Data::Install(arguments) => install::run(context, arguments),
+            Data::GitHook(arguments) => git_hook::run(context, arguments),
+            Data::Destroy(arguments) => destroy::run(context, arguments),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::output::Failure;
 
 /// The data repository of the present directory, with progress bars where somebody sees them.
 pub fn open(context: &Context) -> Result<Repo, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let seen = !context.quiet && !context.json && std::io::stderr().is_terminal();
     Ok(if seen { repo.with_progress(Arc::new(Bar::default())) } else { repo })
 }

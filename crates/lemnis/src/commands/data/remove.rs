@@ -21,7 +21,7 @@ pub struct Remove {
 }
 
 pub fn run(context: &Context, arguments: &Remove) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let removed = lemnis_data::remove(&repo, &arguments.targets, arguments.outs)?;
     if context.json {
         output::json_line(&removed)?;

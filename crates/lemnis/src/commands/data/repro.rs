@@ -80,7 +80,7 @@ pub struct Repro {
 
 impl Repro {
     /// What the options ask for.
-    fn request(&self, context: &Context) -> Reproduce {
+    fn request(&self) -> Reproduce {
         let scope = match self {
             Self { all_pipelines: true, .. } => Scope::All,
             Self { pipeline: true, .. } => Scope::Pipelines,
@@ -108,18 +108,17 @@ impl Repro {
             no_commit: self.no_commit,
             on_error,
             jobs: self.jobs.into(),
-            shell: context.shell.clone(),
             ..Reproduce::default()
         }
     }
 }
 
 pub fn run(context: &Context, arguments: &Repro) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let mut watcher = Watcher::new(context, repo.root().to_path_buf());
     watcher.explain = arguments.why;
     let started = std::time::Instant::now();
-    let outcomes = watcher.reproduce(&repo, &arguments.request(context))?;
+    let outcomes = watcher.reproduce(&repo, &arguments.request())?;
     if context.json {
         output::json_line(&outcomes)?;
         return Ok(0);

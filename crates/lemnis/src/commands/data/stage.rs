@@ -105,7 +105,7 @@ pub fn run(context: &Context, verb: &Stage) -> Result<u8, Failure> {
 }
 
 fn add(context: &Context, arguments: &Add) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let name = arguments.name.clone();
     let new = NewStage {
         name: name.clone(),
@@ -123,12 +123,7 @@ fn add(context: &Context, arguments: &Add) -> Result<u8, Failure> {
         output::line(format!("{GOOD}✓{GOOD:#} stage '{name}' is in dvc.yaml"));
     }
     if arguments.run {
-        let request = Reproduce {
-            targets: vec![name],
-            scope: Scope::Single,
-            shell: context.shell.clone(),
-            ..Reproduce::default()
-        };
+        let request = Reproduce { targets: vec![name], scope: Scope::Single, ..Reproduce::default() };
         Watcher::new(context, repo.root().to_path_buf()).reproduce(&repo, &request)?;
     }
     Ok(0)
@@ -166,7 +161,7 @@ fn command_line(words: &[String]) -> String {
 }
 
 fn list(context: &Context, arguments: &List) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let what =
         ListStages { targets: arguments.targets.clone(), all: arguments.all, recursive: arguments.recursive };
     let stages = lemnis_data::list_stages(&repo, &what)?;

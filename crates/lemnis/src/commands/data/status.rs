@@ -14,7 +14,7 @@ pub struct Status {
 }
 
 pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let status = lemnis_data::status(&repo, &arguments.targets)?;
     let value = serde_json::to_value(&status)
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("the status is not JSON: {error}")))?;

@@ -47,6 +47,8 @@ impl<'a> Watcher<'a> {
         if request.jobs > 1 && matches!(self.show, Show::Plain) {
             self.show = Show::Named;
         }
+        let cancel = request.cancel.clone().unwrap_or_else(|| self.context.interrupt.flag());
+        let request = &Reproduce { cancel: Some(cancel), ..request.clone() };
         lemnis_data::reproduce(repo, request, self).map_err(Failure::from)
     }
 
@@ -86,7 +88,7 @@ impl<'a> Watcher<'a> {
             // A repository that is no project of ours is left as it is: no state, no server.
             None if Project::discover(&self.root).is_none() => None,
             None => {
-                let ephemeral = Ephemeral::start(Project::at(&self.root), self.context.clock.clone())?;
+                let ephemeral = Ephemeral::start(Project::at(&self.root), self.context)?;
                 let url = ephemeral.url().to_owned();
                 self.ephemeral = Some(ephemeral);
                 Some(url)
