@@ -6,9 +6,9 @@ use crate::collect::{Wanted, collect};
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::index::Index;
-use crate::output::Restored;
 use crate::remote::{OpenStore, Progress};
 use crate::repo::Repo;
+use crate::restore::Restored;
 use crate::transfer::{Transfer, fetch};
 use crate::workspace::Workspace;
 

@@ -142,7 +142,8 @@ pub(crate) fn output(workspace: &mut Workspace<'_>, out: &Out) -> Result<Option<
     compare(workspace, &out.path, out.recorded.as_ref())
 }
 
-fn compare(
+/// How what stands at `path` differs from the record.
+pub(crate) fn compare(
     workspace: &mut Workspace<'_>,
     path: &std::path::Path,
     recorded: Option<&Recorded>,

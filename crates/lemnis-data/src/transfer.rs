@@ -177,7 +177,7 @@ pub fn fetch(
         total += got.objects as usize + got.failed.len();
         moved.add(got);
     }
-    let outside = Outside { stores, progress, jobs: request.jobs };
+    let outside = Outside { stores, progress, jobs: request.jobs, environment: repo.environment() };
     for one in imported {
         if !holds(cache, std::slice::from_ref(&one))? {
             let got = imports::fetch_objects(repo, cache, &one, &outside)?;

@@ -27,7 +27,7 @@ pub(crate) fn fetch_objects(
         return Ok(Moved::default());
     };
     let rev = from.rev_lock.as_deref().or(from.rev.as_deref());
-    let source = Source::open(repo.cwd(), &from.url, rev)?;
+    let source = Source::open(repo.cwd(), &from.url, rev, repo.environment())?;
     let listing = Listing::of(&source, &path, &from.url)?;
     let mut moved = listing.bring(&source, Some(&from), cache, outside)?;
     if holds(cache, std::slice::from_ref(wanted))? {

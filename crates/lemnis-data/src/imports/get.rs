@@ -50,7 +50,7 @@ pub fn get(cwd: &Path, request: &Get, outside: &Outside<'_>) -> Result<PathBuf> 
     let dest = destination(cwd, &request.path, request.out.as_deref(), request.force)?;
     let dest = into_directory(dest, &request.path);
     refuse_definition(&dest)?;
-    let source = Source::open(cwd, &request.url, request.rev.as_deref())?;
+    let source = Source::open(cwd, &request.url, request.rev.as_deref(), outside.environment)?;
     let listing = Listing::of(&source, &request.path, &request.url)?;
     let parent = dest.parent().unwrap_or(Path::new("/"));
     crate::fsx::create_dirs(parent)?;
@@ -62,7 +62,7 @@ pub fn get(cwd: &Path, request: &Get, outside: &Outside<'_>) -> Result<PathBuf> 
 
 /// Where the data at a path of another repository is stored.
 pub fn show_url(cwd: &Path, request: &Get, outside: &Outside<'_>) -> Result<String> {
-    let source = Source::open(cwd, &request.url, request.rev.as_deref())?;
+    let source = Source::open(cwd, &request.url, request.rev.as_deref(), outside.environment)?;
     let listing = Listing::of(&source, &request.path, &request.url)?;
     let parts = listing.wanted();
     let (Some(repo), [wanted]) = (source.repo_of(&source.locate(&request.path)?)?, parts.as_slice()) else {
@@ -94,7 +94,8 @@ pub fn get_url(
     outside: &Outside<'_>,
 ) -> Result<PathBuf> {
     let dest = into_directory(destination(cwd, url, out, force)?, url);
-    let repo = if url.starts_with("remote://") { Some(Repo::discover(cwd)?) } else { None };
+    let repo =
+        if url.starts_with("remote://") { Some(Repo::discover(cwd, outside.environment)?) } else { None };
     Thing::find(repo.as_ref(), cwd, url, outside)?.write(&dest, outside)?;
     Ok(dest)
 }

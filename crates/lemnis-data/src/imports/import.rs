@@ -92,7 +92,7 @@ pub fn import(repo: &Repo, request: &Import, outside: &Outside<'_>) -> Result<Im
     if request.extent == Extent::NoExec {
         return work.finish(&document, false);
     }
-    let source = Source::open(repo.cwd(), &request.url, request.rev.as_deref())?;
+    let source = Source::open(repo.cwd(), &request.url, request.rev.as_deref(), repo.environment())?;
     from.rev_lock.clone_from(&source.commit);
     if from.rev_lock.is_none() {
         return Err(Error::hinted(

@@ -21,6 +21,7 @@ pub use import::{Extent, Import, ImportUrl, Imported, import, import_url};
 pub(crate) use update::news;
 pub use update::{UpdateOptions, update};
 
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::remote::{OpenStore, Progress};
@@ -34,6 +35,8 @@ pub struct Outside<'a> {
     pub progress: &'a dyn Progress,
     /// How many objects move at once.
     pub jobs: Option<usize>,
+    /// What the process that asks runs in.
+    pub environment: &'a Environment,
 }
 
 /// Where `name`, the last part of a source, is to be written: at `out`, or in it when it is a directory.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::Outside;
 use super::spec::RepoRef;
 use crate::cache::Cache;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::hash::md5_bytes;
 use crate::index::Index;
@@ -30,13 +31,15 @@ pub(crate) struct Source {
     /// The original when it lies on this machine.
     local: Option<PathBuf>,
     /// Holds an exported revision.
+    environment: Environment,
     _holder: Option<TempDir>,
 }
 
 impl Source {
     /// Opens the repository at a path or URL. Without a revision a data repository on this machine is taken as it
     /// stands, any other at its newest commit.
-    pub(crate) fn open(cwd: &Path, url: &str, rev: Option<&str>) -> Result<Self> {
+    pub(crate) fn open(cwd: &Path, url: &str, rev: Option<&str>, environment: &Environment) -> Result<Self> {
+        let environment = environment.clone();
         if url.starts_with('-') || url.is_empty() {
             return Err(Error::invalid(format!("'{url}' is no repository")));
         }
@@ -48,7 +51,13 @@ impl Source {
                 None => None,
             };
             if rev.is_none() && (path.join(".dvc").is_dir() || git_root.is_none()) {
-                return Ok(Self { base: path.clone(), commit, local: Some(path), _holder: None });
+                return Ok(Self {
+                    base: path.clone(),
+                    commit,
+                    local: Some(path),
+                    environment,
+                    _holder: None,
+                });
             }
             let (Some(git_root), Some(commit)) = (git_root, commit) else {
                 return Err(no_revision(url, rev));
@@ -56,14 +65,15 @@ impl Source {
             let (holder, tree) = checkout(&git_root, &commit)?;
             let inner = path.strip_prefix(&git_root).unwrap_or(Path::new(""));
             let base = tree.join(inner);
-            return Ok(Self { base, commit: Some(commit), local: Some(path), _holder: Some(holder) });
+            let (commit, local) = (Some(commit), Some(path));
+            return Ok(Self { base, commit, local, environment, _holder: Some(holder) });
         }
         let clone = clone_of(url, rev)?;
         let Some(commit) = resolve(&clone, rev.unwrap_or("HEAD"), url)? else {
             return Err(no_revision(url, rev));
         };
         let (holder, base) = checkout(&clone, &commit)?;
-        Ok(Self { base, commit: Some(commit), local: None, _holder: Some(holder) })
+        Ok(Self { base, commit: Some(commit), local: None, environment, _holder: Some(holder) })
     }
 
     /// The commit that the repository is at, without checking anything out.
@@ -78,14 +88,14 @@ impl Source {
         let root =
             path.ancestors().take_while(|at| at.starts_with(&self.base)).find(|at| at.join(".dvc").is_dir());
         let Some(root) = root else { return Ok(None) };
-        let repo = Repo::discover(root)?;
+        let repo = Repo::discover(root, &self.environment)?;
         // The original's configuration has the local level and paths that mean something.
         match &self.local {
             Some(local) if *local != self.base => {
                 let inner = root.strip_prefix(&self.base).unwrap_or(Path::new(""));
                 let original = local.join(inner);
                 if original.join(".dvc").is_dir() {
-                    return Ok(Some(Repo::discover(&original)?.exported_to(root)));
+                    return Ok(Some(Repo::discover(&original, &self.environment)?.exported_to(root)));
                 }
                 Ok(Some(repo))
             }

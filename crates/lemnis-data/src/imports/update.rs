@@ -105,7 +105,7 @@ fn update_repo(
     if options.rev.is_some() {
         from.rev.clone_from(&options.rev);
     }
-    let source = Source::open(repo.cwd(), &from.url, from.rev.as_deref())?;
+    let source = Source::open(repo.cwd(), &from.url, from.rev.as_deref(), repo.environment())?;
     from.rev_lock.clone_from(&source.commit);
     let same = old == from.rev_lock;
     document.set_origin(&Origin::Repo { path: path.clone(), repo: Box::new(from.clone()) });
@@ -166,7 +166,7 @@ fn refuse_unsaved(workspace: &mut Workspace<'_>, out: &Out) -> Result<()> {
     if recorded || workspace.cache.missing(&now.recorded)? == 0 {
         return Ok(());
     }
-    Err(Error::Unsaved { path: workspace.repo.show(&out.path) })
+    Err(Error::Unsaved { paths: vec![workspace.repo.show(&out.path)] })
 }
 
 /// How a dependency on another repository is called, when that repository has a newer version than the one that

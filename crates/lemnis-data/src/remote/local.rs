@@ -12,6 +12,7 @@ use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{self, HashName, HashingReader};
+use crate::progress::Task;
 
 /// So many files become visible together.
 const CHUNK: usize = 2_000;
@@ -107,7 +108,7 @@ fn copy_hashed(from: &Path, to: &Path, object: &Object) -> io::Result<(u64, Stri
     if legacy || fsx::reflink(from, to).is_ok() {
         let bytes = if legacy { clone_or_copy(from, to)? } else { fs::metadata(to)?.len() };
         let name = if legacy { HashName::Dos2Unix } else { HashName::Md5 };
-        return Ok((bytes, hash::md5_reader(&mut File::open(to)?, name)?));
+        return Ok((bytes, hash::md5_reader(&mut File::open(to)?, name, 1 << 20, &Task::silent())?));
     }
     let mut source = HashingReader::new(File::open(from)?);
     let mut target = fsx::create_new(to)?;

@@ -34,7 +34,7 @@ pub struct Fetch {
 }
 
 pub fn run(context: &Context, arguments: &Fetch) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let mut request = arguments.options.transfer();
     request.run_cache = arguments.run_cache;
     request.max_size_bytes = arguments.max_size;

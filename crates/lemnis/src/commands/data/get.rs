@@ -64,7 +64,8 @@ pub struct GetUrl {
 pub fn run(context: &Context, arguments: &Get) -> Result<u8, Failure> {
     let bar = Bar::new(context);
     let clouds = Clouds::new();
-    let outside = Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs };
+    let outside =
+        Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
     let request = lemnis_data::Get {
         url: arguments.url.clone(),
         path: arguments.path.clone(),
@@ -87,7 +88,8 @@ pub fn run(context: &Context, arguments: &Get) -> Result<u8, Failure> {
 pub fn run_url(context: &Context, arguments: &GetUrl) -> Result<u8, Failure> {
     let bar = Bar::new(context);
     let clouds = Clouds::new();
-    let outside = Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs };
+    let outside =
+        Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
     let out = arguments.out.as_deref();
     let path = lemnis_data::get_url(&context.dir, &arguments.url, out, arguments.force, &outside)?;
     drop(bar);

@@ -46,7 +46,7 @@ pub struct Import {
 }
 
 pub fn run(context: &Context, arguments: &Import) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let bar = Bar::new(context);
     let clouds = Clouds::new();
     let request = lemnis_data::Import {
@@ -59,7 +59,8 @@ pub fn run(context: &Context, arguments: &Import) -> Result<u8, Failure> {
         remote: arguments.remote.clone(),
         config: arguments.config.clone(),
     };
-    let outside = Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs };
+    let outside =
+        Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
     let imported = lemnis_data::import(&repo, &request, &outside)?;
     drop(bar);
     report(context, &imported)

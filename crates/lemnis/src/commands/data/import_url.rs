@@ -37,7 +37,7 @@ pub struct ImportUrl {
 }
 
 pub fn run(context: &Context, arguments: &ImportUrl) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let bar = Bar::new(context);
     let clouds = Clouds::new();
     let request = lemnis_data::ImportUrl {
@@ -46,7 +46,8 @@ pub fn run(context: &Context, arguments: &ImportUrl) -> Result<u8, Failure> {
         extent: extent(arguments.no_exec, arguments.no_download),
         force: arguments.force,
     };
-    let outside = Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs };
+    let outside =
+        Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
     let imported = lemnis_data::import_url(&repo, &request, &outside)?;
     drop(bar);
     report(context, &imported)

@@ -31,7 +31,7 @@ pub struct Pull {
 }
 
 pub fn run(context: &Context, arguments: &Pull) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let mut request = arguments.options.transfer();
     request.run_cache = arguments.run_cache;
     request.selection.glob = arguments.glob;

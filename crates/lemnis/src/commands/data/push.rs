@@ -24,7 +24,7 @@ pub struct Push {
 }
 
 pub fn run(context: &Context, arguments: &Push) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let mut request = arguments.options.transfer();
     request.run_cache = arguments.run_cache;
     request.selection.glob = arguments.glob;

@@ -24,7 +24,7 @@ pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
     if arguments.cloud || arguments.options.remote.is_some() {
         return transfer::cloud_status(context, &arguments.options);
     }
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let status = lemnis_data::status(&repo, &arguments.options.targets)?;
     let value = serde_json::to_value(&status)
         .map_err(|error| Failure::new(ErrorKind::Internal, format!("the status is not JSON: {error}")))?;

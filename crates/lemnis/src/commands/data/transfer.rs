@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
-use lemnis_data::{Progress, Selection, Transfer};
+use lemnis_data::{Selection, Transfer, TransferProgress};
 
 use crate::context::Context;
 use crate::output::{self, BAD, Failure, GOOD, WARN};
@@ -90,7 +90,7 @@ impl Drop for Bar {
     }
 }
 
-impl Progress for Bar {
+impl TransferProgress for Bar {
     fn expect(&self, what: &str, objects: u64) {
         self.with(|bar| {
             bar.set_message(what.to_owned());
@@ -140,7 +140,7 @@ pub fn changes(added: &[String], modified: &[String]) {
 
 /// What `status -c` prints.
 pub fn cloud_status(context: &Context, options: &Options) -> Result<u8, Failure> {
-    let repo = lemnis_data::Repo::discover(&context.dir)?;
+    let repo = lemnis_data::Repo::discover(&context.dir, &context.environment)?;
     let bar = Bar::new(context);
     let clouds = crate::wiring::Clouds::new();
     let (remote, status) = lemnis_data::cloud_status(&repo, &options.transfer(), &clouds, &bar)?;

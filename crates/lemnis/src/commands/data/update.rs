@@ -31,7 +31,7 @@ pub struct Update {
 }
 
 pub fn run(context: &Context, arguments: &Update) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let bar = Bar::new(context);
     let clouds = Clouds::new();
     let options = UpdateOptions {
@@ -40,7 +40,8 @@ pub fn run(context: &Context, arguments: &Update) -> Result<u8, Failure> {
         no_download: arguments.no_download,
         recursive: arguments.recursive,
     };
-    let outside = Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs };
+    let outside =
+        Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
     let updated = lemnis_data::update(&repo, &options, &outside)?;
     drop(bar);
     if context.json {
