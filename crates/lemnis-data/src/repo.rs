@@ -188,6 +188,11 @@ impl Repo {
         Ok(tried.into_iter().filter(|(_, works)| *works).map(|(name, _)| name.to_owned()).collect())
     }
 
+    /// Where the objects of the cache lie, absolute.
+    pub fn cache_dir(&self) -> &Path {
+        &self.config.cache_dir
+    }
+
     /// The name of the default remote, where one is configured.
     pub fn default_remote(&self) -> Option<&str> {
         self.config.remote.as_deref()

@@ -64,6 +64,8 @@ pub enum Command {
     Deploy(Deploy),
     /// Give all traffic back to the version that served before, at once
     Rollback(Rollback),
+    /// Make a model version again from what is recorded, and say whether the bytes are the same
+    Reproduce(crate::commands::reproduce::Reproduce),
     /// Say what serves, made from which data, code and parameters, let through by which evidence
     Why(Why),
     /// Built-in stage: typed cleaning and a split by seed

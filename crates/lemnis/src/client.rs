@@ -47,17 +47,18 @@ impl Client {
     /// The server named on the command line, else the one that serves this project, else the project itself.
     pub async fn connect(context: &Context) -> Result<Self, Failure> {
         if let Some(server) = &context.server {
-            return Self::remote(server, context.token.clone());
+            return Self::at(server, context.token.clone());
         }
         let project = require_project(&context.dir)?;
         if let Some(running) = running_server(&project, context.token.as_deref()).await {
-            return Self::remote(&running.url, context.token.clone());
+            return Self::at(&running.url, context.token.clone());
         }
         let app = wiring::open(project.clone(), context.clock.clone(), context.environment.clone()).await?;
         Ok(Self::Mounted { router: wiring::router(app, wiring::Identity::default()), project })
     }
 
-    fn remote(base: &str, token: Option<String>) -> Result<Self, Failure> {
+    /// The server at an address.
+    pub fn at(base: &str, token: Option<String>) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .build()

@@ -53,7 +53,7 @@ fn is_own_command() -> bool {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
-    if cli.quiet && !cli.json {
+    if cli.quiet && !cli.json && !matches!(cli.command, Command::Data(_)) {
         output::silence();
     }
     let context = Context::read(&cli)?;
@@ -70,6 +70,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Models(arguments) => commands::models::models(&context, arguments),
         Command::Deploy(arguments) => commands::models::deploy(&context, arguments).map(|()| 0),
         Command::Rollback(arguments) => commands::models::rollback(&context, arguments).map(|()| 0),
+        Command::Reproduce(arguments) => commands::reproduce::reproduce(&context, arguments),
         Command::Why(arguments) => commands::why::why(&context, arguments).map(|()| 0),
         Command::Prepare(arguments) => commands::stage::prepare(&context, arguments).map(|()| 0),
         Command::Train(arguments) => commands::stage::train(&context, arguments).map(|()| 0),

@@ -51,6 +51,12 @@ fn the_loop_closes_and_is_repeated_for_nothing() {
         assert!(why.contains(word), "{word} is not in {why}");
     }
 
+    // What the training stage read and ran in is part of the chain, and the champion comes out the same again.
+    assert!(why.contains("stage train ran"), "{why}");
+    let again = json(&dir, &["reproduce", "churn"]);
+    assert_eq!(again["identical"], true, "{again}");
+    assert!(again["compared"].as_u64().unwrap() >= 4, "{again}");
+
     // Started again, everything is found done.
     let again = json(home.path(), &arguments);
     assert_eq!(again["steps"], first["steps"]);
@@ -73,6 +79,6 @@ fn a_broken_pipeline_names_the_stage_and_its_last_words() {
     std::fs::create_dir(dir.join(".dvc")).unwrap();
     std::fs::write(dir.join(".dvc/config"), "").unwrap();
     let output = run(dir, &["repro"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(255));
     assert!(stderr(&output).contains("bad"), "{}", stderr(&output));
 }

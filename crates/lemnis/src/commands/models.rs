@@ -37,7 +37,7 @@ pub fn models(context: &Context, command: &Models) -> Result<u8, Failure> {
 }
 
 /// The version that `MODEL@ALIAS` or `MODEL/VERSION` names.
-async fn resolve(client: &Client, text: &str) -> Result<(String, u64), Failure> {
+pub async fn resolve(client: &Client, text: &str) -> Result<(String, u64), Failure> {
     if let Some((name, version)) = text.split_once('/') {
         let version =
             version.parse().map_err(|_| Failure::usage(format!("{version:?} is no version number")))?;

@@ -1,5 +1,6 @@
 //! The built-in stages: `prepare`, `train`, `evaluate`. They read and write files; the latter two also log their run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lemnis_app::stage::{self, PrepareParams, TrainParams, TrainedModel};
@@ -119,9 +120,14 @@ fn run_tags(context: &Context, data_digest: &Digest) -> Result<Vec<(String, Stri
     if let Some(commit) = git::head(&context.dir)? {
         tags.push(("mlflow.source.git.commit".to_owned(), commit));
     }
-    if let Some(stage) = &context.stage {
+    // As MLflow's own clients do: whoever starts the process names tags in this variable.
+    let given = context.environment.get("MLFLOW_RUN_CONTEXT");
+    let given: BTreeMap<String, String> =
+        given.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    if let Some(stage) = context.stage.as_ref().filter(|_| !given.contains_key("lemnis.stage")) {
         tags.push(("lemnis.stage".to_owned(), stage.clone()));
     }
+    tags.extend(given);
     Ok(tags)
 }
 

@@ -18,6 +18,7 @@ mod import;
 mod import_url;
 mod init;
 mod install;
+mod lineage;
 mod progress;
 mod prompt;
 mod pull;

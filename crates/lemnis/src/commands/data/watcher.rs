@@ -1,8 +1,11 @@
 //! What a reproduction shows and gives to its stages: their output, and a tracking server to log to.
 
+use std::collections::BTreeMap;
+
 use lemnis_app::project::Project;
 use lemnis_data::{Error, Observer, Outcome, Repo, Reproduce, StageOutcome, Stream};
 
+use super::lineage;
 use crate::client::running_server;
 use crate::context::Context;
 use crate::output::{self, FAINT, Failure};
@@ -27,6 +30,11 @@ pub struct Watcher<'a> {
     root: std::path::PathBuf,
     environment: Option<Vec<(String, String)>>,
     ephemeral: Option<Ephemeral>,
+    /// The tracking server, once one was looked for and found.
+    url: Option<String>,
+    /// Ids of the stages that run, then of those that ran.
+    running: BTreeMap<String, String>,
+    ran: Vec<(String, StageOutcome)>,
     pub show: Show,
     /// Also say why a stage runs, and why one is skipped.
     pub explain: bool,
@@ -39,7 +47,17 @@ impl<'a> Watcher<'a> {
             (_, true) => Show::Output,
             _ => Show::Plain,
         };
-        Self { context, root, environment: None, ephemeral: None, show, explain: false }
+        Self {
+            context,
+            root,
+            environment: None,
+            ephemeral: None,
+            url: None,
+            running: BTreeMap::new(),
+            ran: Vec::new(),
+            show,
+            explain: false,
+        }
     }
 
     /// Reproduces; a failure carries the last lines of the stage that failed.
@@ -49,7 +67,15 @@ impl<'a> Watcher<'a> {
         }
         let cancel = request.cancel.clone().unwrap_or_else(|| self.context.interrupt.flag());
         let request = &Reproduce { cancel: Some(cancel), ..request.clone() };
-        lemnis_data::reproduce(repo, request, self).map_err(Failure::from)
+        let outcomes = lemnis_data::reproduce(repo, request, self).map_err(Failure::from);
+        if let Some(url) = self.url.as_ref().filter(|_| !self.ran.is_empty())
+            && let Err(failure) = lineage::record(self.context, repo, url, &self.ran)
+        {
+            // The stages ran and are recorded in dvc.lock; their lineage alone is lost.
+            tracing::warn!(messages = ?failure.messages, "the lineage of the stages cannot be recorded");
+        }
+        self.ran.clear();
+        outcomes
     }
 
     fn shows(&self) -> bool {
@@ -59,6 +85,7 @@ impl<'a> Watcher<'a> {
     /// Uses the tracking server at `url` instead of looking for one.
     pub fn with_tracking(mut self, url: &str) -> Result<Self, Failure> {
         self.environment = Some(self.stage_environment(Some(url))?);
+        self.url = Some(url.to_owned());
         Ok(self)
     }
 
@@ -94,7 +121,9 @@ impl<'a> Watcher<'a> {
                 Some(url)
             }
         };
-        self.stage_environment(url.as_deref())
+        let environment = self.stage_environment(url.as_deref());
+        self.url = url;
+        environment
     }
 }
 
@@ -116,7 +145,13 @@ impl Observer for Watcher<'_> {
         if self.shows() {
             heading(stage, self.explain.then_some(why));
         }
-        Ok(self.environment.clone().unwrap_or_default())
+        let mut environment = self.environment.clone().unwrap_or_default();
+        if self.url.is_some() {
+            let id = uuid::Uuid::now_v7().simple().to_string();
+            environment.push(lineage::run_context(stage, &id));
+            self.running.insert(stage.to_owned(), id);
+        }
+        Ok(environment)
     }
 
     fn stage_would_run(&mut self, stage: &str, why: &str, cached: bool, commands: &[&str]) {
@@ -170,6 +205,11 @@ impl Observer for Watcher<'_> {
     }
 
     fn stage_done(&mut self, outcome: &StageOutcome) {
+        if let Some(id) = self.running.remove(&outcome.stage)
+            && outcome.outcome == Outcome::Ran
+        {
+            self.ran.push((id, outcome.clone()));
+        }
         let stage = &outcome.stage;
         if !self.shows() {
             return;
