@@ -45,9 +45,24 @@ pub fn prepare(
             format!("its columns are {}", raw.names().join(", ")),
         ));
     }
+    if let Some(unknown) = params.drop.iter().find(|name| !raw.has(name)) {
+        return Err(Error::invalid_with(
+            format!(
+                "prepare.drop in params.yaml names {unknown:?}, which is no column of {}",
+                data.display()
+            ),
+            format!("its columns are {}", raw.names().join(", ")),
+        ));
+    }
     let rows_read = raw.rows();
     let table = clean(raw, params)?;
     let rows_without_target = rows_read - table.rows();
+    if table.names().len() < 2 {
+        return Err(Error::invalid_with(
+            format!("{} has no column left to learn {:?} from", data.display(), params.target),
+            "prepare.drop in params.yaml leaves out too many",
+        ));
+    }
 
     let mut train = Vec::new();
     let mut holdout = Vec::new();
