@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const CHUNK: usize = 1 << 20;
 
 /// Which hash an entry carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum HashName {
     /// `hash: md5`.
     Md5,

@@ -23,7 +23,7 @@ struct Rules {
 /// The patterns in force in one directory: those of the root down to it.
 #[derive(Clone, Default)]
 pub(crate) struct Ignore {
-    levels: Vec<std::rc::Rc<Rules>>,
+    levels: Vec<std::sync::Arc<Rules>>,
 }
 
 impl Ignore {
@@ -31,7 +31,7 @@ impl Ignore {
     pub(crate) fn with(mut self, base: &Path, text: &str) -> Self {
         let rules: Vec<Rule> = text.lines().filter_map(parse_rule).collect();
         if !rules.is_empty() {
-            self.levels.push(std::rc::Rc::new(Rules { base: base.to_path_buf(), rules }));
+            self.levels.push(std::sync::Arc::new(Rules { base: base.to_path_buf(), rules }));
         }
         self
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::fsx;
 use crate::repo::Repo;
 use crate::stage::ParamDep;
 use crate::yaml::{Key, Map, Value, parse};
@@ -14,10 +13,10 @@ pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
     let file = repo.show(path);
     let malformed = |line, message: String| Error::Malformed { file: file.clone(), line, message };
     let extension = path.extension().and_then(|text| text.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if fsx::metadata(path)?.is_none() {
+    if !repo.has(path)? {
         return Ok(None);
     }
-    let Some(text) = fsx::read_text(path)? else { return Ok(None) };
+    let Some(text) = repo.read_text(path)? else { return Ok(None) };
     let value = match extension.as_str() {
         "json" => {
             let json: serde_json::Value =
@@ -32,7 +31,7 @@ pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
     match value {
         Value::Map(map) => {
             if let Some(text) = find_date(&Value::Map(map.clone())) {
-                let line = text_line(&text, &fsx::read_text(path)?.unwrap_or_default());
+                let line = text_line(&text, &repo.read_text(path)?.unwrap_or_default());
                 return Err(malformed(line, format!("the date {text} is not supported, quote it")));
             }
             Ok(Some(map))

@@ -3,11 +3,13 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::revision::GitTree;
 use crate::{fsx, git};
 
 const LOCK_RETRIES: u32 = 6;
@@ -36,6 +38,8 @@ pub struct Repo {
     cwd: PathBuf,
     git_root: Option<PathBuf>,
     config: Config,
+    /// The commit that is looked at instead of the working tree.
+    revision: Option<Arc<GitTree>>,
 }
 
 impl Repo {
@@ -48,7 +52,27 @@ impl Repo {
         let root = root.ok_or_else(|| Error::NotARepo { dir: cwd.clone() })?;
         let config = Config::load(&root.join(".dvc"))?;
         let git_root = if config.no_scm { None } else { git::root_of(&root) };
-        Ok(Self { root, cwd, git_root, config })
+        Ok(Self { root, cwd, git_root, config, revision: None })
+    }
+
+    /// The repository that holds `start` or, where there is none, the directory itself, which may be in Git.
+    pub(crate) fn discover_any(start: &Path) -> Result<Self> {
+        match Self::discover(start) {
+            Err(Error::NotARepo { dir }) => {
+                let config = Config::load(&dir.join(".dvc"))?;
+                let git_root = git::root_of(&dir);
+                let root = git_root.clone().unwrap_or_else(|| dir.clone());
+                Ok(Self { root, cwd: dir, git_root, config, revision: None })
+            }
+            other => other,
+        }
+    }
+
+    /// The bare Git repository at `git_dir`, to be looked at through one of its commits.
+    pub(crate) fn bare(git_dir: &Path) -> Result<Self> {
+        let root = git_dir.to_path_buf();
+        let config = Config::load(&root.join(".dvc"))?;
+        Ok(Self { cwd: root.clone(), git_root: Some(root.clone()), root, config, revision: None })
     }
 
     /// Makes `dir` a repository with the files that `dvc init` writes; with Git they are staged.
@@ -106,6 +130,17 @@ impl Repo {
 
     pub(crate) fn git_root(&self) -> Option<&Path> {
         self.git_root.as_deref()
+    }
+
+    /// The commit that is looked at; `None` for the working tree.
+    pub(crate) fn revision(&self) -> Option<&GitTree> {
+        self.revision.as_deref()
+    }
+
+    /// This repository with `tree` in place of the working tree.
+    pub(crate) fn seen_through(&self, tree: Arc<GitTree>) -> Self {
+        let (root, cwd, git_root) = (self.root.clone(), self.cwd.clone(), self.git_root.clone());
+        Self { root, cwd, git_root, config: self.config.clone(), revision: Some(tree) }
     }
 
     pub(crate) fn tmp_dir(&self) -> PathBuf {

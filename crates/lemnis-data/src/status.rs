@@ -1,5 +1,7 @@
 //! What differs from the recorded state, in the shape of `dvc status --json`.
 
+use std::path::{Path, PathBuf};
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -9,6 +11,7 @@ use crate::index::Index;
 use crate::params::{self, Change};
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
+use crate::fsx;
 use crate::workspace::Workspace;
 
 /// Stage → what changed; empty when everything is up to date.
@@ -17,6 +20,12 @@ use crate::workspace::Workspace;
 pub struct Status {
     /// By the stage's name as seen from where the repository was opened.
     pub stages: IndexMap<String, Vec<StageChange>>,
+    /// Stages whose dependencies were not looked at.
+    #[serde(skip)]
+    pub frozen: Vec<String>,
+    /// There are neither stages nor tracked data.
+    #[serde(skip)]
+    pub tracks_nothing: bool,
 }
 
 impl Status {
@@ -56,25 +65,78 @@ pub enum DepChange {
     Params(IndexMap<String, String>),
 }
 
+/// What to compare.
+#[derive(Clone, Debug, Default)]
+pub struct StatusOptions {
+    /// Stages, files, outputs or paths inside them; none means all stages.
+    pub targets: Vec<String>,
+    /// The stages that the targets depend on as well.
+    pub with_deps: bool,
+    /// Targets that are directories stand for every stage below them.
+    pub recursive: bool,
+}
+
 /// Compares the workspace with `.dvc` files and `dvc.lock`. No targets mean all stages.
-pub fn status(repo: &Repo, targets: &[String]) -> Result<Status> {
+pub fn status(repo: &Repo, options: &StatusOptions) -> Result<Status> {
     let mut workspace = Workspace::open(repo)?;
-    let index = Index::load_locked(&workspace)?;
-    let chosen =
-        if targets.is_empty() { (0..index.stages.len()).collect() } else { index.find_all(repo, targets)? };
-    let mut status = Status::default();
-    for at in chosen {
+    let mut index = Index::load_locked(&workspace)?;
+    let mut status = Status { tracks_nothing: index.stages.is_empty(), ..Status::default() };
+    for (at, within) in chosen(repo, &mut index, options)? {
         let stage = &index.stages[at];
-        let changes = stage_changes(&mut workspace, stage)?;
+        let address = stage.address(repo);
+        if stage.frozen && !stage.import {
+            status.frozen.push(address.clone());
+        }
+        let changes = stage_changes(&mut workspace, stage, within.as_deref())?;
         if !changes.is_empty() {
-            status.stages.insert(stage.address(repo), changes);
+            status.stages.insert(address, changes);
         }
     }
     workspace.close()?;
     Ok(status)
 }
 
-fn stage_changes(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Vec<StageChange>> {
+/// The stages that the options ask for, each with the path to which its outputs are narrowed down.
+fn chosen(repo: &Repo, index: &mut Index, options: &StatusOptions) -> Result<Vec<(usize, Option<PathBuf>)>> {
+    if options.targets.is_empty() {
+        return Ok((0..index.stages.len()).map(|at| (at, None)).collect());
+    }
+    if options.with_deps {
+        index.check(repo)?;
+    }
+    let mut chosen: Vec<(usize, Option<PathBuf>)> = Vec::new();
+    for target in &options.targets {
+        let path = fsx::normalize(repo.cwd(), Path::new(target.trim_end_matches('/')));
+        let inside = options.recursive && path.is_dir();
+        let (found, within) = if inside {
+            let below = |at: &usize| index.stages[*at].file.starts_with(&path);
+            ((0..index.stages.len()).filter(below).collect(), None)
+        } else {
+            let found = index.find(repo, target)?;
+            let owns = |at: &usize| index.stages[*at].outs.iter().any(|out| path.starts_with(&out.path));
+            let within = found.iter().any(owns).then_some(path);
+            (found, within)
+        };
+        if options.with_deps && !inside {
+            let all = index.order(&found, false, repo)?;
+            chosen.extend(all.into_iter().filter(|at| !found.contains(at)).map(|at| (at, None)));
+        }
+        chosen.extend(found.into_iter().map(|at| (at, within.clone())));
+    }
+    let mut seen: Vec<(usize, Option<PathBuf>)> = Vec::new();
+    for one in chosen {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    Ok(seen)
+}
+
+fn stage_changes(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    within: Option<&Path>,
+) -> Result<Vec<StageChange>> {
     let mut out = Vec::new();
     if !stage.frozen {
         let changed = deps(workspace, stage)?;
@@ -83,7 +145,8 @@ fn stage_changes(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Vec<Sta
         }
     }
     let mut changed = IndexMap::new();
-    for entry in &stage.outs {
+    let wanted = |out: &&Out| within.is_none_or(|path| path.starts_with(&out.path));
+    for entry in stage.outs.iter().filter(wanted) {
         if let Some(change) = output(workspace, entry)? {
             changed.insert(workspace.repo.show(&entry.path), change.to_owned());
         }
@@ -136,7 +199,7 @@ pub(crate) fn output(workspace: &mut Workspace<'_>, out: &Out) -> Result<Option<
 
 fn compare(
     workspace: &mut Workspace<'_>,
-    path: &std::path::Path,
+    path: &Path,
     recorded: Option<&Recorded>,
 ) -> Result<Option<&'static str>> {
     let name = recorded.map_or(HashName::Md5, |recorded| recorded.name);

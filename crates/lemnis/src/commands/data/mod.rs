@@ -1,7 +1,10 @@
 //! DVC's verbs, with DVC's names, arguments and meaning: one file each, listed once here.
 
 mod add;
+mod data_status;
+mod diff;
 mod init;
+mod ls;
 mod repro;
 mod status;
 pub mod watcher;
@@ -21,6 +24,14 @@ pub enum Data {
     Repro(repro::Repro),
     /// Say which data and stages are not up to date
     Status(status::Status),
+    /// Look at tracked data as a whole
+    #[command(subcommand, name = "data")]
+    DataCommand(data_status::DataCommand),
+    /// Say which tracked data changed between two commits, or since one
+    Diff(diff::Diff),
+    /// List the files of a repository: those in Git and tracked data
+    #[command(visible_alias = "ls")]
+    List(ls::List),
 }
 
 impl Data {
@@ -31,6 +42,9 @@ impl Data {
             Data::Add(arguments) => add::run(context, arguments),
             Data::Repro(arguments) => repro::run(context, arguments),
             Data::Status(arguments) => status::run(context, arguments),
+            Data::DataCommand(command) => data_status::run(context, command),
+            Data::Diff(arguments) => diff::run(context, arguments),
+            Data::List(arguments) => ls::run(context, arguments),
         }
     }
 }
