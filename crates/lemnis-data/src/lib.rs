@@ -9,11 +9,13 @@
 mod add;
 mod cache;
 mod checkout;
+mod compare;
 mod config;
 mod contents;
 mod datafile;
 mod datastatus;
 mod datatree;
+mod declared;
 mod diff;
 mod dvcfile;
 mod dvcyaml;
@@ -38,10 +40,14 @@ mod stage;
 mod state;
 mod status;
 mod template;
+mod values;
 mod workspace;
 mod yaml;
 
 pub use add::{AddOptions, Added, add};
+pub use compare::{
+    CompareOptions, Metrics, ValueTable, ValuesDiff, metrics_diff, metrics_show, params_diff,
+};
 pub use datastatus::{DataChanges, DataStatus, DataStatusOptions, Untracked, data_status};
 pub use diff::{Diff, DiffEntry, Revised, diff};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
@@ -53,3 +59,4 @@ pub use pipeline::{
 pub use repo::{InitOptions, Repo};
 pub use reproduce::{Observer, Outcome, Reproduce, StageOutcome, reproduce};
 pub use status::{DepChange, StageChange, Status, StatusOptions, status};
+pub use values::RevisionScope;

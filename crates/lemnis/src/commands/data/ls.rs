@@ -92,7 +92,7 @@ fn branch<'l>(entries: &'l [Listed], prefix: &str, depth: usize, rows: &mut Vec<
 }
 
 /// `14`, `4.00k`, `12.3M`: units of 1024.
-fn natural(bytes: u64) -> String {
+pub fn natural(bytes: u64) -> String {
     if bytes < 1024 {
         return bytes.to_string();
     }

@@ -3,10 +3,12 @@
 mod add;
 mod data_status;
 mod diff;
+mod du;
 mod init;
 mod ls;
 mod repro;
 mod status;
+mod values;
 pub mod watcher;
 
 use clap::Subcommand;
@@ -32,6 +34,14 @@ pub enum Data {
     /// List the files of a repository: those in Git and tracked data
     #[command(visible_alias = "ls")]
     List(ls::List),
+    /// Say how much room the files of a repository take
+    Du(du::Du),
+    /// Show metrics and how they changed
+    #[command(subcommand)]
+    Metrics(values::MetricsCommand),
+    /// Show how parameters changed
+    #[command(subcommand)]
+    Params(values::ParamsCommand),
 }
 
 impl Data {
@@ -45,6 +55,9 @@ impl Data {
             Data::DataCommand(command) => data_status::run(context, command),
             Data::Diff(arguments) => diff::run(context, arguments),
             Data::List(arguments) => ls::run(context, arguments),
+            Data::Du(arguments) => du::run(context, arguments),
+            Data::Metrics(command) => values::metrics(context, command),
+            Data::Params(command) => values::params(context, command),
         }
     }
 }
