@@ -122,11 +122,7 @@ impl Cache {
             return Ok(usize::from(!self.has(recorded.name, &recorded.md5)?));
         }
         let Some(files) = self.tree(recorded.name, &recorded.md5)? else { return Ok(1) };
-        let mut missing = 0;
-        for file in files {
-            missing += usize::from(!self.has(recorded.name, &file.md5)?);
-        }
-        Ok(missing)
+        files.par_iter().map(|file| Ok(usize::from(!self.has(recorded.name, &file.md5)?))).sum()
     }
 
     pub(crate) fn batch(&self) -> Batch<'_> {

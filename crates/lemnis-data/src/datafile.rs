@@ -1,8 +1,9 @@
-//! Values in files of any kind: YAML, JSON, TOML, by the file's extension, as Python's parsers read them.
+//! Values in files of any kind: YAML, JSON, TOML, Python, by the file's extension, as Python's parsers read them.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::pyparams;
 use crate::yaml::{Key, Map, Value, parse};
 
 /// Stands for a number that JSON lacks while the text goes through a strict parser.
@@ -15,12 +16,15 @@ pub(crate) fn read(path: &Path, shown: &str, text: &str) -> Result<Value> {
     match extension.as_str() {
         "json" => read_json(text).map_err(|error| malformed(error.line(), error.to_string())),
         "toml" => {
-            let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-                let at = error.span().map_or(0, |span| span.start);
-                malformed(text[..at.min(text.len())].matches('\n').count() + 1, error.message().to_owned())
-            })?;
-            Ok(Value::Map(table.iter().map(|(key, value)| (Key::from(key.as_str()), from_toml(value))).collect()))
+            let document: toml_edit::Document<String> =
+                text.to_owned().parse().map_err(|error: toml_edit::TomlError| {
+                    let at = error.span().map_or(0, |span| span.start).min(text.len());
+                    let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+                    malformed(line, error.message().to_owned())
+                })?;
+            Ok(toml_table(document.as_table()))
         }
+        "py" => Ok(Value::Map(pyparams::parse(text).map_err(|(line, message)| malformed(line, message))?)),
         _ => Ok(parse(text, shown)?.to_value()),
     }
 }
@@ -68,17 +72,30 @@ fn unmark(value: Value) -> Value {
     }
 }
 
-fn from_toml(value: &toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => Value::from(text.as_str()),
-        toml::Value::Integer(number) => Value::Int(i128::from(*number)),
-        toml::Value::Float(number) => Value::Float(*number),
-        toml::Value::Boolean(truth) => Value::Bool(*truth),
-        toml::Value::Datetime(date) => Value::Date(date.to_string()),
-        toml::Value::Array(items) => Value::Seq(items.iter().map(from_toml).collect()),
-        toml::Value::Table(table) => {
-            Value::Map(table.iter().map(|(key, value)| (Key::from(key.as_str()), from_toml(value))).collect())
+fn toml_table(table: &dyn toml_edit::TableLike) -> Value {
+    Value::Map(table.iter().map(|(key, item)| (Key::from(key), toml_item(item))).collect())
+}
+
+fn toml_item(item: &toml_edit::Item) -> Value {
+    match item {
+        toml_edit::Item::Value(value) => toml_value(value),
+        toml_edit::Item::Table(table) => toml_table(table),
+        toml_edit::Item::ArrayOfTables(tables) => {
+            Value::Seq(tables.iter().map(|table| toml_table(table)).collect())
         }
+        toml_edit::Item::None => Value::Null,
+    }
+}
+
+fn toml_value(value: &toml_edit::Value) -> Value {
+    match value {
+        toml_edit::Value::String(text) => Value::from(text.value().as_str()),
+        toml_edit::Value::Integer(number) => Value::Int((*number.value()).into()),
+        toml_edit::Value::Float(number) => Value::Float(*number.value()),
+        toml_edit::Value::Boolean(truth) => Value::Bool(*truth.value()),
+        toml_edit::Value::Datetime(date) => Value::Date(date.value().to_string()),
+        toml_edit::Value::Array(items) => Value::Seq(items.iter().map(toml_value).collect()),
+        toml_edit::Value::InlineTable(table) => toml_table(table),
     }
 }
 

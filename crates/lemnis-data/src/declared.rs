@@ -15,8 +15,6 @@ use crate::yaml::{Map, Value, parse};
 /// What one `dvc.yaml` declares.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
-    /// The file.
-    pub(crate) file: PathBuf,
     pub(crate) metrics: Vec<PathBuf>,
     pub(crate) params: Vec<PathBuf>,
     /// Plot id → its properties, in file order.
@@ -34,7 +32,7 @@ pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Declared> {
     let Some(text) = repo.read_text(path)? else { return Ok(Declared::default()) };
     let root = parse(&text, &repo.show(path))?.to_value();
     let dir = path.parent().unwrap_or(Path::new("/"));
-    let mut declared = Declared { file: path.to_path_buf(), ..Declared::default() };
+    let mut declared = Declared::default();
     declared.metrics = paths(root.get("metrics"), dir);
     declared.params = paths(root.get("params"), dir);
     for (id, properties) in entries(root.get("plots")) {

@@ -20,6 +20,7 @@ mod diff;
 mod dvcfile;
 mod dvcyaml;
 mod error;
+mod experiments;
 mod fsx;
 mod git;
 mod hash;
@@ -30,7 +31,9 @@ mod lockfile;
 mod output;
 mod params;
 mod pipeline;
+mod plots;
 mod pyjson;
+mod pyparams;
 mod repo;
 mod reproduce;
 mod revision;
@@ -52,10 +55,16 @@ pub use datastatus::{DataChanges, DataStatus, DataStatusOptions, Untracked, data
 pub use diff::{Diff, DiffEntry, Revised, diff};
 pub use checkout::{CheckedOut, CheckoutOptions, checkout};
 pub use error::{Error, Result};
+pub use experiments::{
+    Experiment, ExperimentTable, SaveExperiment, apply_experiment, branch_experiment, diff_experiments,
+    experiment_name, experiments, list_experiments, override_params, remove_experiments, rename_experiment,
+    save_experiment, show_experiments,
+};
 pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };
+pub use plots::{PlotOptions, Plots, plot_revisions, plot_template, plots};
 pub use repo::{InitOptions, Repo};
 pub use reproduce::{Observer, Outcome, Reproduce, StageOutcome, reproduce};
 pub use status::{DepChange, StageChange, Status, StatusOptions, status};

@@ -123,7 +123,7 @@ fn parts(expression: &str) -> Option<Vec<&str>> {
     (!out.is_empty() && out.iter().all(word)).then_some(out)
 }
 
-fn spell(value: &Value) -> String {
+pub(crate) fn spell(value: &Value) -> String {
     match value {
         Value::Bool(truth) => truth.to_string(),
         Value::Int(number) => number.to_string(),

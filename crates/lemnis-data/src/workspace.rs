@@ -166,8 +166,18 @@ impl<'r> Workspace<'r> {
     /// symlinked directories are left out; a dangling symlink is an error.
     pub(crate) fn walk(&self, dir: &Path) -> Result<Vec<Found>> {
         let ignore = self.ignore_in(dir)?;
-        let mut found = Vec::new();
-        self.walk_into(dir, "", &ignore, 0, &mut found)?;
+        let mut paths = Vec::new();
+        self.walk_into(dir, "", &ignore, 0, &mut paths)?;
+        let repo = self.repo;
+        let stat = |(relpath, path): (String, PathBuf)| {
+            let meta = fs::metadata(&path).map_err(Error::io("follow the link", &path))?;
+            if !meta.is_dir() && !meta.is_file() {
+                return Err(Error::invalid(format!("{} is not a regular file", repo.show(&path))));
+            }
+            Ok((!meta.is_dir()).then(|| Found { relpath, stat: Stat::of(&meta), path }))
+        };
+        let found = paths.into_par_iter().map(stat).collect::<Result<Vec<Option<Found>>>>()?;
+        let mut found: Vec<Found> = found.into_iter().flatten().collect();
         found.sort_by(|a, b| a.relpath.cmp(&b.relpath));
         Ok(found)
     }
@@ -178,7 +188,7 @@ impl<'r> Workspace<'r> {
         prefix: &str,
         ignore: &Ignore,
         depth: usize,
-        found: &mut Vec<Found>,
+        found: &mut Vec<(String, PathBuf)>,
     ) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(Error::invalid(format!("{} is nested too deeply", self.repo.show(dir))));
@@ -209,14 +219,7 @@ impl<'r> Workspace<'r> {
                 }
                 continue;
             }
-            let meta = fs::metadata(&path).map_err(Error::io("follow the link", &path))?;
-            if meta.is_dir() {
-                continue;
-            }
-            if !meta.is_file() {
-                return Err(Error::invalid(format!("{} is not a regular file", self.repo.show(&path))));
-            }
-            found.push(Found { relpath, stat: Stat::of(&meta), path });
+            found.push((relpath, path));
         }
         Ok(())
     }

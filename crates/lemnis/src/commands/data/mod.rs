@@ -4,8 +4,10 @@ mod add;
 mod data_status;
 mod diff;
 mod du;
+mod exp;
 mod init;
 mod ls;
+mod plots;
 mod repro;
 mod status;
 mod values;
@@ -42,6 +44,12 @@ pub enum Data {
     /// Show how parameters changed
     #[command(subcommand)]
     Params(values::ParamsCommand),
+    /// Draw what stages recorded over time
+    #[command(subcommand)]
+    Plots(plots::PlotsCommand),
+    /// Run experiments, compare them, bring them back
+    #[command(subcommand)]
+    Exp(exp::ExpCommand),
 }
 
 impl Data {
@@ -58,6 +66,8 @@ impl Data {
             Data::Du(arguments) => du::run(context, arguments),
             Data::Metrics(command) => values::metrics(context, command),
             Data::Params(command) => values::params(context, command),
+            Data::Plots(command) => plots::run(context, command),
+            Data::Exp(command) => exp::run(context, command),
         }
     }
 }

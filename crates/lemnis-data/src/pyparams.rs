@@ -1,0 +1,467 @@
+//! Parameters of a Python file: assignments of literals at the top level, in classes and in `__init__`.
+//!
+//! The file is read, never run. What is not a literal (a call, arithmetic, an f-string) is passed over, as
+//! are assignments inside functions and conditions.
+
+use crate::yaml::{Key, Map, Value};
+
+/// What the file assigns; `Err` names a line and what is wrong there.
+pub(crate) fn parse(text: &str) -> Result<Map, (usize, String)> {
+    let lines = logical_lines(text)?;
+    let mut at = 0;
+    let first = lines.first().map_or(0, |line| line.indent);
+    Ok(block(&lines, &mut at, first, false))
+}
+
+/// A statement line with its brackets and strings joined and its comment gone.
+struct Line {
+    indent: usize,
+    text: String,
+}
+
+fn logical_lines(text: &str) -> Result<Vec<Line>, (usize, String)> {
+    let chars: Vec<char> = text.trim_start_matches('\u{feff}').chars().collect();
+    let mut lines = Vec::new();
+    let (mut at, mut number) = (0, 1);
+    while at < chars.len() {
+        let mut indent = 0;
+        while let Some(c @ (' ' | '\t' | '\u{c}')) = chars.get(at) {
+            indent = if *c == '\t' { indent / 8 * 8 + 8 } else { indent + 1 };
+            at += 1;
+        }
+        let started = number;
+        let mut out = String::new();
+        let mut depth = 0usize;
+        while let Some(&c) = chars.get(at) {
+            match c {
+                '#' => {
+                    while chars.get(at).is_some_and(|c| *c != '\n') {
+                        at += 1;
+                    }
+                }
+                '\'' | '"' => {
+                    let end = string_end(&chars, at)
+                        .ok_or_else(|| (started, "a string is not closed".to_owned()))?;
+                    number += chars[at..end].iter().filter(|c| **c == '\n').count();
+                    out.extend(&chars[at..end]);
+                    at = end;
+                }
+                '\\' if matches!(chars.get(at + 1), Some('\n' | '\r')) => {
+                    at += if chars.get(at + 1) == Some(&'\r') { 3 } else { 2 };
+                    number += 1;
+                    out.push(' ');
+                }
+                '\n' => {
+                    at += 1;
+                    number += 1;
+                    if depth == 0 {
+                        break;
+                    }
+                    out.push(' ');
+                }
+                _ => {
+                    match c {
+                        '(' | '[' | '{' => depth += 1,
+                        ')' | ']' | '}' => {
+                            depth = depth
+                                .checked_sub(1)
+                                .ok_or_else(|| (number, format!("'{c}' closes nothing")))?;
+                        }
+                        _ => {}
+                    }
+                    out.push(c);
+                    at += 1;
+                }
+            }
+        }
+        if depth > 0 {
+            return Err((started, "a bracket is not closed".to_owned()));
+        }
+        let text = out.trim().to_owned();
+        if !text.is_empty() {
+            lines.push(Line { indent, text });
+        }
+    }
+    Ok(lines)
+}
+
+/// Where the string that opens at `at` ends; `None` when it does not.
+fn string_end(chars: &[char], at: usize) -> Option<usize> {
+    let quote = chars[at];
+    let triple = chars.get(at + 1) == Some(&quote) && chars.get(at + 2) == Some(&quote);
+    let mut end = at + if triple { 3 } else { 1 };
+    loop {
+        match chars.get(end)? {
+            '\\' => end += 2,
+            c if *c == quote && !triple => return Some(end + 1),
+            c if *c == quote && chars.get(end + 1) == Some(&quote) && chars.get(end + 2) == Some(&quote) => {
+                return Some(end + 3);
+            }
+            '\n' if !triple => return None,
+            _ => end += 1,
+        }
+    }
+}
+
+fn block(lines: &[Line], at: &mut usize, indent: usize, only_self: bool) -> Map {
+    let mut out = Map::new();
+    while let Some(line) = lines.get(*at) {
+        if line.indent < indent {
+            break;
+        }
+        *at += 1;
+        if line.indent > indent {
+            continue;
+        }
+        let inner = lines.get(*at).map(|line| line.indent).filter(|inner| *inner > indent);
+        let class = line.text.strip_prefix("class ").map(|rest| rest.trim_start());
+        let init = line.text.strip_prefix("def ").map(str::trim_start).filter(|rest| {
+            rest.strip_prefix("__init__").is_some_and(|rest| rest.trim_start().starts_with('('))
+        });
+        if let Some(header) = class.filter(|_| !only_self) {
+            let name: String = header.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let inner = match inner {
+                Some(inner) => block(lines, at, inner, false),
+                None => one_line(header, false),
+            };
+            out.insert(Key::from(name), Value::Map(inner));
+        } else if let Some(header) = init {
+            let inner = match inner {
+                Some(inner) => block(lines, at, inner, true),
+                None => one_line(header, true),
+            };
+            out.extend(inner);
+        } else {
+            simple(&line.text, only_self, &mut out);
+        }
+    }
+    out
+}
+
+/// The statements that follow a header on its own line: `class A: x = 1`.
+fn one_line(header: &str, only_self: bool) -> Map {
+    let mut out = Map::new();
+    if let Some(colon) = split_at(header, ':') {
+        simple(&header[colon + 1..], only_self, &mut out);
+    }
+    out
+}
+
+fn simple(text: &str, only_self: bool, out: &mut Map) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = split_at(rest, ';').unwrap_or(rest.len());
+        if let Some((name, value)) = assignment(&rest[..end], only_self) {
+            out.insert(Key::from(name), value);
+        }
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+}
+
+/// The first `wanted` outside strings and brackets.
+fn split_at(text: &str, wanted: char) -> Option<usize> {
+    let chars: Vec<char> = text.chars().collect();
+    let (mut at, mut depth) = (0, 0i32);
+    while at < chars.len() {
+        match chars[at] {
+            '\'' | '"' => at = string_end(&chars, at)?.saturating_sub(1),
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            c if c == wanted && depth == 0 => return Some(chars[..at].iter().map(|c| c.len_utf8()).sum()),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+fn assignment(text: &str, only_self: bool) -> Option<(String, Value)> {
+    let equals = split_at(text, '=')?;
+    let (target, value) = (&text[..equals], &text[equals + 1..]);
+    if value.starts_with('=') || split_at(value, '=').is_some() {
+        return None;
+    }
+    let target = split_at(target, ':').map_or(target, |colon| &target[..colon]).trim();
+    let name = match target.strip_prefix("self.") {
+        Some(name) => name,
+        None if only_self => return None,
+        None => target,
+    };
+    let word = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    if !word || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let chars: Vec<char> = value.chars().collect();
+    let mut reader = Literal { chars: &chars, at: 0, depth: 0 };
+    let mut value = reader.value()?;
+    if reader.peek() == Some(',') {
+        value = Value::Seq(reader.rest_of_tuple(value)?);
+    }
+    reader.peek().is_none().then(|| (name.to_owned(), value))
+}
+
+struct Literal<'a> {
+    chars: &'a [char],
+    at: usize,
+    depth: usize,
+}
+
+impl Literal<'_> {
+    /// The next character that is no blank.
+    fn peek(&mut self) -> Option<char> {
+        while self.chars.get(self.at).is_some_and(|c| c.is_whitespace()) {
+            self.at += 1;
+        }
+        self.chars.get(self.at).copied()
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        self.depth += 1;
+        if self.depth > 64 {
+            return None;
+        }
+        let value = match self.peek()? {
+            '[' => {
+                self.at += 1;
+                Value::Seq(self.items(']')?)
+            }
+            '(' => {
+                self.at += 1;
+                self.tuple()?
+            }
+            '{' => {
+                self.at += 1;
+                Value::Map(self.members()?)
+            }
+            '-' => {
+                self.at += 1;
+                match self.value()? {
+                    Value::Int(number) => Value::Int(-number),
+                    Value::Float(number) => Value::Float(-number),
+                    _ => return None,
+                }
+            }
+            '+' => {
+                self.at += 1;
+                self.value().filter(|value| matches!(value, Value::Int(_) | Value::Float(_)))?
+            }
+            c if c.is_ascii_digit() || c == '.' => self.number()?,
+            _ => self.word()?,
+        };
+        self.depth -= 1;
+        Some(value)
+    }
+
+    fn items(&mut self, close: char) -> Option<Vec<Value>> {
+        let mut out = Vec::new();
+        while !self.take(close) {
+            out.push(self.value()?);
+            if !self.take(',') {
+                return self.take(close).then_some(out);
+            }
+        }
+        Some(out)
+    }
+
+    fn rest_of_tuple(&mut self, first: Value) -> Option<Vec<Value>> {
+        let mut out = vec![first];
+        while self.take(',') && self.peek().is_some() {
+            out.push(self.value()?);
+        }
+        Some(out)
+    }
+
+    fn tuple(&mut self) -> Option<Value> {
+        if self.take(')') {
+            return Some(Value::Seq(Vec::new()));
+        }
+        let first = self.value()?;
+        if self.take(')') {
+            return Some(first);
+        }
+        let mut out = vec![first];
+        if !self.take(',') {
+            return None;
+        }
+        out.extend(self.items(')')?);
+        Some(Value::Seq(out))
+    }
+
+    fn members(&mut self) -> Option<Map> {
+        let mut out = Map::new();
+        while !self.take('}') {
+            let key = match self.value()? {
+                Value::Str(text) => Key::from(text),
+                Value::Null => Key { text: String::new(), typed: true },
+                scalar @ (Value::Bool(_) | Value::Int(_) | Value::Float(_)) => {
+                    Key { text: crate::template::spell(&scalar), typed: true }
+                }
+                _ => return None,
+            };
+            if !self.take(':') {
+                return None;
+            }
+            let value = self.value()?;
+            out.insert(key, value);
+            if !self.take(',') {
+                return self.take('}').then_some(out);
+            }
+        }
+        Some(out)
+    }
+
+    fn number(&mut self) -> Option<Value> {
+        let start = self.at;
+        let mut previous = ' ';
+        while let Some(&c) = self.chars.get(self.at) {
+            let sign = matches!(c, '+' | '-') && matches!(previous, 'e' | 'E');
+            if !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_') || sign) {
+                break;
+            }
+            previous = c;
+            self.at += 1;
+        }
+        let text: String = self.chars[start..self.at].iter().filter(|c| **c != '_').collect();
+        let text = text.to_ascii_lowercase();
+        for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+            if let Some(digits) = text.strip_prefix(prefix) {
+                return i128::from_str_radix(digits, radix).ok().map(Value::Int);
+            }
+        }
+        match text.contains(['.', 'e']) {
+            true => text.parse().ok().map(Value::Float),
+            false => text.parse().ok().map(Value::Int),
+        }
+    }
+
+    /// `True`, `False`, `None` or strings, which are joined when they stand side by side.
+    fn word(&mut self) -> Option<Value> {
+        let mut joined: Option<String> = None;
+        loop {
+            self.peek();
+            let start = self.at;
+            while self.chars.get(self.at).is_some_and(|c| c.is_alphanumeric() || *c == '_') {
+                self.at += 1;
+            }
+            let word: String = self.chars[start..self.at].iter().collect();
+            let Some('\'' | '"') = self.chars.get(self.at) else {
+                self.at = start;
+                return match (joined, word.as_str()) {
+                    (Some(text), _) => Some(Value::Str(text)),
+                    (None, "True" | "False" | "None") => {
+                        self.at += word.len();
+                        Some(match word.as_str() {
+                            "True" => Value::Bool(true),
+                            "False" => Value::Bool(false),
+                            _ => Value::Null,
+                        })
+                    }
+                    (None, _) => None,
+                };
+            };
+            let raw = match word.to_ascii_lowercase().as_str() {
+                "" | "u" => false,
+                "r" => true,
+                _ => return None,
+            };
+            let end = string_end(self.chars, self.at)?;
+            let text = unescape(&self.chars[self.at..end], raw)?;
+            joined.get_or_insert_default().push_str(&text);
+            self.at = end;
+        }
+    }
+}
+
+fn unescape(quoted: &[char], raw: bool) -> Option<String> {
+    let width = if quoted.len() >= 6 && quoted[1] == quoted[0] && quoted[2] == quoted[0] { 3 } else { 1 };
+    let inner = &quoted[width..quoted.len() - width];
+    if raw {
+        return Some(inner.iter().collect());
+    }
+    let mut out = String::new();
+    let mut at = 0;
+    let number = |digits: &[char], radix| {
+        let text: String = digits.iter().collect();
+        u32::from_str_radix(&text, radix).ok().and_then(char::from_u32)
+    };
+    while let Some(&c) = inner.get(at) {
+        at += 1;
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        let escaped = *inner.get(at)?;
+        at += 1;
+        match escaped {
+            '\n' => {}
+            '\\' | '\'' | '"' => out.push(escaped),
+            'n' => out.push('\n'),
+            't' => out.push('\t'),
+            'r' => out.push('\r'),
+            'a' => out.push('\u{7}'),
+            'b' => out.push('\u{8}'),
+            'f' => out.push('\u{c}'),
+            'v' => out.push('\u{b}'),
+            'x' | 'u' | 'U' => {
+                let count = match escaped {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                out.push(number(inner.get(at..at + count)?, 16)?);
+                at += count;
+            }
+            '0'..='7' => {
+                let count = inner[at - 1..].iter().take(3).take_while(|c| c.is_digit(8)).count();
+                out.push(number(&inner[at - 1..at - 1 + count], 8)?);
+                at += count - 1;
+            }
+            other => out.extend(['\\', other]),
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> serde_json::Value {
+        Value::Map(parse(text).expect("parses")).to_json()
+    }
+
+    #[test]
+    fn literals_are_read_and_the_rest_is_passed_over() {
+        let text = "import os\nA = 1  # one\nB: float = 2.5\nC = [1, 2,\n  -3]\nD = {'k': 1, 'z': (\"v\",)}\nE = (1, 'a')\n\
+                    F = None; G = True\nH = -1_000\nx = y = 3\nI = f()\nJ = f'{A}'\nK = 'a' \"b\"\nL = 1 + 1\nM = 0x1F\n\
+                    N = '''two\nlines'''\nif A:\n    O = 1\nP = 1, 2\nA == 2\nq: int\n";
+        assert_eq!(
+            json(text),
+            serde_json::json!({"A": 1, "B": 2.5, "C": [1, 2, -3], "D": {"k": 1, "z": ["v"]}, "E": [1, "a"], "F": null,
+                "G": true, "H": -1000, "K": "ab", "M": 31, "N": "two\nlines", "P": [1, 2]})
+        );
+    }
+
+    #[test]
+    fn classes_give_their_attributes_and_those_that_init_sets() {
+        let text = "class Cfg(Base):\n    '''doc'''\n    lr = 0.1\n    def __init__(self, a=1):\n        self.n = 5\n        n = 6\n        \
+                    self.d = {'q': 'w'}\n    def other(self):\n        self.z = 1\n    class In: a = 1\nB = 2\n";
+        assert_eq!(
+            json(text),
+            serde_json::json!({"Cfg": {"lr": 0.1, "n": 5, "d": {"q": "w"}, "In": {"a": 1}}, "B": 2})
+        );
+    }
+
+    #[test]
+    fn broken_files_name_their_line() {
+        assert_eq!(parse("a = 1\nb = [1,\n"), Err((2, "a bracket is not closed".into())));
+        assert_eq!(parse("a = 'x\n"), Err((1, "a string is not closed".into())));
+        assert!(parse("a = )\n").is_err());
+    }
+}
