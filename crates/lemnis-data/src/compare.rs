@@ -6,10 +6,10 @@ use indexmap::IndexMap;
 
 use crate::error::Result;
 use crate::fsx;
+use crate::pyjson;
 use crate::repo::Repo;
 use crate::values::{self, FileValues, RevisionScope, Values, Wanted};
 use crate::yaml::{Key, Map, Value, python_float};
-use crate::pyjson;
 
 /// Metrics by revision and file.
 #[derive(Clone, Debug)]
@@ -199,7 +199,8 @@ pub(crate) fn python_repr(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Map(map) => {
-            let key = |key: &Key| if key.typed { key.text.clone() } else { python_repr(&key.text.as_str().into()) };
+            let key =
+                |key: &Key| if key.typed { key.text.clone() } else { python_repr(&key.text.as_str().into()) };
             let items: Vec<String> =
                 map.iter().map(|(name, value)| format!("{}: {}", key(name), python_repr(value))).collect();
             format!("{{{}}}", items.join(", "))
@@ -238,9 +239,8 @@ fn cell(value: &Value, precision: Option<usize>) -> String {
 impl Metrics {
     /// DVC's JSON: revision → `data` → file → `data` or `error`.
     pub fn json(&self) -> String {
-        let revision = |values: &Values| {
-            Value::Map(std::iter::once((Key::from("data"), values.to_value())).collect())
-        };
+        let revision =
+            |values: &Values| Value::Map(std::iter::once((Key::from("data"), values.to_value())).collect());
         let all = self.revisions.iter().map(|(name, values)| (Key::from(name.as_str()), revision(values)));
         pyjson::text(&Value::Map(all.collect()))
     }
@@ -345,7 +345,8 @@ mod tests {
 
     #[test]
     fn differences_are_flat_and_numbers_are_subtracted() {
-        let diff = difference(&values("a: {b: 1, c: [1, x]}\nt: true"), &values("a: {b: 3, c: [2]}\nn: 1.5"), false);
+        let diff =
+            difference(&values("a: {b: 1, c: [1, x]}\nt: true"), &values("a: {b: 3, c: [2]}\nn: 1.5"), false);
         assert_eq!(
             diff.json(),
             r#"{"f": {"a.b": {"old": 1, "new": 3, "diff": 2}, "a.c": {"old": "[1, 'x']", "new": "[2]"}, "n": {"old": null, "new": 1.5}, "t": {"old": true, "new": null}}}"#
@@ -356,6 +357,9 @@ mod tests {
     fn equal_values_are_left_out_unless_all_are_wanted() {
         let (one, float) = (values("a: 1"), values("a: 1.0"));
         assert_eq!(difference(&one, &float, false).json(), "{}");
-        assert_eq!(difference(&one, &float, true).json(), r#"{"f": {"a": {"old": 1, "new": 1.0, "diff": 0.0}}}"#);
+        assert_eq!(
+            difference(&one, &float, true).json(),
+            r#"{"f": {"a": {"old": 1, "new": 1.0, "diff": 0.0}}}"#
+        );
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::Cache;
 use crate::error::{Error, Result};
+use crate::fsx;
 use crate::hash::HashName;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::revision::BlobKind;
 use crate::stage::Out;
-use crate::fsx;
 
 /// The largest file that is read whole: metrics and plots, not data.
 const MAX_READ_BYTES: u64 = 256 << 20;

@@ -50,7 +50,11 @@ fn mark_numbers(text: &str) -> String {
             rest = &rest[word.len()..];
             continue;
         }
-        let length = if quoted && ch == '\\' { 1 + rest.chars().nth(1).map_or(0, char::len_utf8) } else { ch.len_utf8() };
+        let length = if quoted && ch == '\\' {
+            1 + rest.chars().nth(1).map_or(0, char::len_utf8)
+        } else {
+            ch.len_utf8()
+        };
         quoted ^= ch == '"';
         out.push_str(&rest[..length]);
         rest = &rest[length..];
@@ -67,7 +71,9 @@ fn unmark(value: Value) -> Value {
             _ => Value::Str(text),
         },
         Value::Seq(items) => Value::Seq(items.into_iter().map(unmark).collect()),
-        Value::Map(map) => Value::Map(map.into_iter().map(|(key, value)| (key, unmark(value))).collect::<Map>()),
+        Value::Map(map) => {
+            Value::Map(map.into_iter().map(|(key, value)| (key, unmark(value))).collect::<Map>())
+        }
         other => other,
     }
 }
@@ -105,7 +111,8 @@ mod tests {
 
     #[test]
     fn json_may_hold_numbers_that_only_python_writes() {
-        let value = read_json(r#"{"a": NaN, "b": -Infinity, "c": "NaN \" Infinity", "d": [Infinity]}"#).expect("reads");
+        let value = read_json(r#"{"a": NaN, "b": -Infinity, "c": "NaN \" Infinity", "d": [Infinity]}"#)
+            .expect("reads");
         assert!(matches!(value.get("a"), Some(Value::Float(number)) if number.is_nan()));
         assert_eq!(value.get("b"), Some(&Value::Float(f64::NEG_INFINITY)));
         assert_eq!(value.get("c"), Some(&Value::from("NaN \" Infinity")));

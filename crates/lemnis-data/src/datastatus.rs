@@ -9,11 +9,11 @@ use crate::cache::Cache;
 use crate::datatree::{self, Change, DataTree, Kind, Scope};
 use crate::diff::Revised;
 use crate::error::Result;
+use crate::fsx;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::revision;
 use crate::workspace::Workspace;
-use crate::fsx;
 
 /// What to report.
 #[derive(Clone, Debug, Default)]

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::Cache;
 use crate::error::Result;
+use crate::fsx;
 use crate::hash::{HashName, Recorded};
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::stage::Out;
 use crate::workspace::Workspace;
-use crate::fsx;
 
 /// One tracked path.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +148,13 @@ fn outs<'i>(repo: &'i Repo, index: &'i Index, scope: &'i Scope) -> impl Iterator
 }
 
 /// Compares by hash and, unless `hash_only`, by presence. Unchanged entries are part of the answer.
-pub(crate) fn compare(repo: &Repo, old: &DataTree, new: &DataTree, scope: &Scope, hash_only: bool) -> Vec<Change> {
+pub(crate) fn compare(
+    repo: &Repo,
+    old: &DataTree,
+    new: &DataTree,
+    scope: &Scope,
+    hash_only: bool,
+) -> Vec<Change> {
     let wanted = |path: &str| {
         let full = repo.root().join(path);
         scope.within.as_ref().is_none_or(|within| within.iter().any(|base| full.starts_with(base)))

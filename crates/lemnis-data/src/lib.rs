@@ -48,12 +48,10 @@ mod workspace;
 mod yaml;
 
 pub use add::{AddOptions, Added, add};
-pub use compare::{
-    CompareOptions, Metrics, ValueTable, ValuesDiff, metrics_diff, metrics_show, params_diff,
-};
+pub use checkout::{CheckedOut, CheckoutOptions, checkout};
+pub use compare::{CompareOptions, Metrics, ValueTable, ValuesDiff, metrics_diff, metrics_show, params_diff};
 pub use datastatus::{DataChanges, DataStatus, DataStatusOptions, Untracked, data_status};
 pub use diff::{Diff, DiffEntry, Revised, diff};
-pub use checkout::{CheckedOut, CheckoutOptions, checkout};
 pub use error::{Error, Result};
 pub use experiments::{
     Experiment, ExperimentTable, SaveExperiment, apply_experiment, branch_experiment, diff_experiments,

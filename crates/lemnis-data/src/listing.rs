@@ -74,8 +74,10 @@ pub fn open_source(cwd: &Path, url: &str, rev: Option<&str>, scratch: &Path) -> 
     if url.starts_with('-') || (!bare && !url.contains("://") && !url.contains('@')) {
         return Err(Error::Missing { what: "repository", path: url.to_owned() });
     }
-    let holder =
-        tempfile::Builder::new().prefix("lemnis-clone-").tempdir_in(scratch).map_err(Error::io("create", scratch))?;
+    let holder = tempfile::Builder::new()
+        .prefix("lemnis-clone-")
+        .tempdir_in(scratch)
+        .map_err(Error::io("create", scratch))?;
     let target = holder.path().join("git");
     let source = if bare { path.to_string_lossy().into_owned() } else { url.to_owned() };
     revision::git(cwd, &["clone", "--quiet", "--bare", "--", &source, &target.to_string_lossy()])?;

@@ -76,8 +76,7 @@ pub(crate) fn resolve(git_root: &Path, revision: &str) -> Result<Option<String>>
 
 /// Runs git and returns what it printed; any other end than success is an error.
 pub(crate) fn git(git_root: &Path, args: &[&str]) -> Result<String> {
-    let output =
-        command(git_root).args(args).output().map_err(|error| failed(args[0], error.to_string()))?;
+    let output = command(git_root).args(args).output().map_err(|error| failed(args[0], error.to_string()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -242,11 +241,8 @@ impl Repo {
     pub(crate) fn read_text(&self, path: &Path) -> Result<Option<String>> {
         let Some(tree) = self.revision() else { return fsx::read_text(path) };
         let Some(bytes) = tree.read(path)? else { return Ok(None) };
-        let message = |_| Error::Malformed {
-            file: self.show(path),
-            line: 1,
-            message: "not valid UTF-8".to_owned(),
-        };
+        let message =
+            |_| Error::Malformed { file: self.show(path), line: 1, message: "not valid UTF-8".to_owned() };
         String::from_utf8(bytes).map(Some).map_err(message)
     }
 

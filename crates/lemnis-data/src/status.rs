@@ -6,12 +6,12 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::fsx;
 use crate::hash::{HashName, Recorded};
 use crate::index::Index;
 use crate::params::{self, Change};
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
-use crate::fsx;
 use crate::workspace::Workspace;
 
 /// Stage → what changed; empty when everything is up to date.

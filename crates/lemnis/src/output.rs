@@ -159,8 +159,9 @@ pub fn markdown_table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let widths = widths(headings, rows, 2);
     let line = |cells: &[String]| {
         let cells = cells.iter().zip(&widths);
-        let cells: Vec<String> =
-            cells.map(|(cell, width)| format!(" {cell}{} ", " ".repeat(width - cell.chars().count()))).collect();
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!(" {cell}{} ", " ".repeat(width - cell.chars().count())))
+            .collect();
         format!("|{}|\n", cells.join("|"))
     };
     let mut text = line(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());

@@ -67,7 +67,8 @@ pub fn rename_experiment(repo: &Repo, name: &str, new: &str, force: bool) -> Res
         return Ok(experiment);
     }
     experiment_name(repo, Some(new), true, 0)?;
-    let taken = experiments(repo)?.into_iter().any(|one| one.name == new && one.baseline == experiment.baseline);
+    let taken =
+        experiments(repo)?.into_iter().any(|one| one.name == new && one.baseline == experiment.baseline);
     if taken && !force {
         return Err(Error::hinted(
             format!("there is an experiment '{new}' of this commit already"),

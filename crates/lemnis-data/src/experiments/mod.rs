@@ -86,7 +86,11 @@ pub(crate) fn find(repo: &Repo, name: &str) -> Result<Experiment> {
 }
 
 /// Baseline commits of the scope, newest name first, with the name that people know each by.
-pub(crate) fn baselines(repo: &Repo, scope: RevisionScope, revs: &[String]) -> Result<IndexMap<String, String>> {
+pub(crate) fn baselines(
+    repo: &Repo,
+    scope: RevisionScope,
+    revs: &[String],
+) -> Result<IndexMap<String, String>> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
     let mut commits = Vec::new();
     for rev in revs {
@@ -100,7 +104,12 @@ pub(crate) fn baselines(repo: &Repo, scope: RevisionScope, revs: &[String]) -> R
     }
     let names = git(
         git_root,
-        &["for-each-ref", "--format=%(objectname) %(*objectname) %(refname:lstrip=2)", "refs/tags", "refs/heads"],
+        &[
+            "for-each-ref",
+            "--format=%(objectname) %(*objectname) %(refname:lstrip=2)",
+            "refs/tags",
+            "refs/heads",
+        ],
     )?;
     let mut known: IndexMap<&str, &str> = IndexMap::new();
     for line in names.lines() {

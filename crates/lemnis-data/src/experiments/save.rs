@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use crate::declared;
 use crate::error::{Error, Result};
 use crate::experiments::{Experiment, experiments, reference};
+use crate::fsx;
 use crate::hash::sha256_bytes;
 use crate::index::Index;
 use crate::lockfile;
@@ -16,17 +17,16 @@ use crate::repo::Repo;
 use crate::revision::{git, no_git};
 use crate::workspace::Workspace;
 use crate::yaml::Value;
-use crate::fsx;
 
 const FIRST: [&str; 32] = [
-    "amber", "brisk", "calm", "clear", "coral", "crisp", "dusky", "early", "fair", "fleet", "fresh", "gentle",
-    "golden", "grand", "green", "hazel", "ivory", "keen", "late", "light", "lunar", "mellow", "noble", "plain",
-    "quiet", "rapid", "rosy", "sharp", "solar", "steady", "swift", "warm",
+    "amber", "brisk", "calm", "clear", "coral", "crisp", "dusky", "early", "fair", "fleet", "fresh",
+    "gentle", "golden", "grand", "green", "hazel", "ivory", "keen", "late", "light", "lunar", "mellow",
+    "noble", "plain", "quiet", "rapid", "rosy", "sharp", "solar", "steady", "swift", "warm",
 ];
 const SECOND: [&str; 32] = [
-    "alder", "badger", "birch", "brook", "cedar", "cliff", "crane", "delta", "dune", "falcon", "fern", "fjord",
-    "glade", "harbor", "heron", "island", "lark", "linden", "maple", "meadow", "otter", "pebble", "pine", "quail",
-    "reef", "river", "robin", "spruce", "stone", "thrush", "valley", "willow",
+    "alder", "badger", "birch", "brook", "cedar", "cliff", "crane", "delta", "dune", "falcon", "fern",
+    "fjord", "glade", "harbor", "heron", "island", "lark", "linden", "maple", "meadow", "otter", "pebble",
+    "pine", "quail", "reef", "river", "robin", "spruce", "stone", "thrush", "valley", "willow",
 ];
 
 /// How to save.
@@ -82,8 +82,10 @@ pub fn save_experiment(repo: &Repo, name: &str, options: &SaveExperiment) -> Res
     let baseline = repo.resolve("HEAD")?;
     let scratch = repo.scratch_dir();
     fsx::create_dirs(&scratch)?;
-    let holder =
-        tempfile::Builder::new().prefix("objects-").tempdir_in(&scratch).map_err(Error::io("create", &scratch))?;
+    let holder = tempfile::Builder::new()
+        .prefix("objects-")
+        .tempdir_in(&scratch)
+        .map_err(Error::io("create", &scratch))?;
     let own = holder.path().join("index");
     let theirs = git(git_root, &["rev-parse", "--git-path", "index"])?;
     let theirs = fsx::normalize(git_root, Path::new(theirs.trim()));
@@ -100,7 +102,9 @@ pub fn save_experiment(repo: &Repo, name: &str, options: &SaveExperiment) -> Res
     let listed = if relative.is_empty() { String::new() } else { with_index(&args)? };
     let mut more: Vec<String> =
         listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
-    more.extend(options.include.iter().map(|path| fsx::relative(&fsx::normalize(repo.cwd(), path), git_root)));
+    more.extend(
+        options.include.iter().map(|path| fsx::relative(&fsx::normalize(repo.cwd(), path), git_root)),
+    );
     if !more.is_empty() {
         let mut args = vec!["--literal-pathspecs", "add", "--"];
         args.extend(more.iter().map(String::as_str));
@@ -153,7 +157,8 @@ fn definitions(repo: &Repo, index: &Index) -> Result<Vec<PathBuf>> {
 
 /// Names what the stages made, as the commit's message carries it.
 fn fingerprint(index: &Index) -> String {
-    let stages = index.stages.iter().filter_map(|stage| Some((stage.name.as_deref()?.into(), lockfile::body(stage))));
+    let stages =
+        index.stages.iter().filter_map(|stage| Some((stage.name.as_deref()?.into(), lockfile::body(stage))));
     sha256_bytes(pyjson::dumps(&Value::Map(stages.collect())).as_bytes())
 }
 

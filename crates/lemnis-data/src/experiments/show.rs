@@ -156,7 +156,8 @@ impl ExperimentTable {
                     ("name", text(state.name.as_ref())),
                 ])
             });
-            let experiments = row.experiments.as_ref().map_or(Value::Null, |_| Value::Seq(experiments.collect()));
+            let experiments =
+                row.experiments.as_ref().map_or(Value::Null, |_| Value::Seq(experiments.collect()));
             row.state.to_value(experiments)
         };
         pyjson::text(&Value::Seq(self.rows.iter().map(row).collect()))
@@ -168,7 +169,12 @@ impl ExperimentTable {
         for row in &self.rows {
             let short = |state: &State| state.rev[..state.rev.len().min(7)].to_owned();
             let name = row.state.name.clone();
-            states.push((name.unwrap_or_else(|| if row.state.timestamp.is_none() { WORKSPACE.into() } else { short(&row.state) }), &row.state));
+            states.push((
+                name.unwrap_or_else(|| {
+                    if row.state.timestamp.is_none() { WORKSPACE.into() } else { short(&row.state) }
+                }),
+                &row.state,
+            ));
             let own = row.experiments.as_deref().unwrap_or_default();
             for (at, state) in own.iter().enumerate() {
                 let branch = if at + 1 == own.len() { "└──" } else { "├──" };
@@ -192,7 +198,8 @@ impl ExperimentTable {
         table.headings = vec!["Experiment".into(), "Created".into()];
         table.headings.extend(metrics.iter().chain(&params).cloned());
         for (name, state) in &states {
-            let mut row = vec![name.clone(), state.timestamp.clone().unwrap_or_else(|| "-".into()).replace('T', " ")];
+            let mut row =
+                vec![name.clone(), state.timestamp.clone().unwrap_or_else(|| "-".into()).replace('T', " ")];
             for (names, values) in
                 [(&metrics, state.values(&state.metrics)), (&params, state.values(&state.params))]
             {
@@ -231,7 +238,12 @@ fn significant(number: f64, digits: usize) -> String {
 
 /// How parameters and metrics differ between two experiments, commits or the workspace, as DVC's JSON and as
 /// tables of metrics and parameters.
-pub fn diff_experiments(repo: &Repo, old: &str, new: &str, all: bool) -> Result<(String, ValueTable, ValueTable)> {
+pub fn diff_experiments(
+    repo: &Repo,
+    old: &str,
+    new: &str,
+    all: bool,
+) -> Result<(String, ValueTable, ValueTable)> {
     let wanted = Wanted::default();
     let side = |name: &str| -> Result<(Values, Values)> {
         let params = values::at(repo, name, |repo, index| values::params(repo, index, &wanted))?;
@@ -242,7 +254,11 @@ pub fn diff_experiments(repo: &Repo, old: &str, new: &str, all: bool) -> Result<
     let metrics = difference(&before.1, &after.1, all);
     let json = pyjson::text(&object(vec![("metrics", metrics.to_value()), ("params", params.to_value())]));
     let names = (old, new);
-    Ok((json, metrics.table("Metric", names, false, Some(5), true), params.table("Param", names, false, None, true)))
+    Ok((
+        json,
+        metrics.table("Metric", names, false, Some(5), true),
+        params.table("Param", names, false, None, true),
+    ))
 }
 
 #[cfg(test)]
@@ -251,7 +267,13 @@ mod tests {
 
     #[test]
     fn numbers_have_significant_digits_as_in_python() {
-        let cases = [(0.256789, "0.25679"), (1e-7, "1e-07"), (12345678.9, "1.2346e+07"), (100.0, "100"), (0.5, "0.5")];
+        let cases = [
+            (0.256789, "0.25679"),
+            (1e-7, "1e-07"),
+            (12345678.9, "1.2346e+07"),
+            (100.0, "100"),
+            (0.5, "0.5"),
+        ];
         for (number, text) in cases {
             assert_eq!(significant(number, 5), text);
         }

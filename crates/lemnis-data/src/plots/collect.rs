@@ -52,7 +52,8 @@ pub(super) fn collect(
     }
     let wanted = |id: &str| {
         let targets = &options.targets;
-        targets.is_empty() || targets.iter().any(|target| id == target || id.starts_with(&format!("{target}/")))
+        targets.is_empty()
+            || targets.iter().any(|target| id == target || id.starts_with(&format!("{target}/")))
     };
     found.retain(|(id, ..)| wanted(id));
     for target in &options.targets {
@@ -114,13 +115,15 @@ fn add(
     for (path, fields) in series {
         let mut failed = |kind: &str, message: String| {
             let source = contents.repo.show(&path);
-            out.errors.push(json!({"name": id, "rev": revision, "source": source, "type": kind, "msg": message}));
+            out.errors
+                .push(json!({"name": id, "rev": revision, "source": source, "type": kind, "msg": message}));
         };
         let Some(bytes) = contents.read(&path)? else {
             failed("FileNotFoundError", format!("{} is not there", contents.repo.show(&path)));
             continue;
         };
-        let extension = path.extension().and_then(|text| text.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let extension =
+            path.extension().and_then(|text| text.to_str()).unwrap_or_default().to_ascii_lowercase();
         if IMAGES.contains(&extension.as_str()) {
             plot.images.push((revision.to_owned(), extension, bytes));
             continue;
@@ -134,7 +137,12 @@ fn add(
         };
         let fields = match fields.is_empty() {
             false => fields,
-            true => rows.first().and_then(|row| row.keys().rev().find(|key| Some(*key) != x.as_ref())).cloned().into_iter().collect(),
+            true => rows
+                .first()
+                .and_then(|row| row.keys().rev().find(|key| Some(*key) != x.as_ref()))
+                .cloned()
+                .into_iter()
+                .collect(),
         };
         for field in &fields {
             y_name = if several { "dvc_inferred_y_value".into() } else { field.clone() };
@@ -154,7 +162,8 @@ fn add(
             }
         }
         if plot.y_label.is_empty() {
-            plot.y_label = text("y_label").unwrap_or_else(|| if several { "y".into() } else { fields.join(", ") });
+            plot.y_label =
+                text("y_label").unwrap_or_else(|| if several { "y".into() } else { fields.join(", ") });
         }
     }
     if plot.points.len() + plot.images.len() > before {
@@ -177,7 +186,13 @@ fn names(fields: &Value) -> Vec<String> {
 }
 
 /// The rows of a file: those of a table, or the first list of objects that a document holds.
-fn rows(path: &Path, shown: &str, extension: &str, bytes: Vec<u8>, header: bool) -> Result<Vec<Point>, String> {
+fn rows(
+    path: &Path,
+    shown: &str,
+    extension: &str,
+    bytes: Vec<u8>,
+    header: bool,
+) -> Result<Vec<Point>, String> {
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8"))?;
     match extension {
         "csv" | "tsv" => {

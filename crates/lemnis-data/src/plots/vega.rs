@@ -45,7 +45,8 @@ fn shape(template: &str, x: &str, y: &str, x_label: &str, y_label: &str, several
     if several {
         encoding["strokeDash"] = json!({"field": "field", "type": "nominal"});
     }
-    let mut spec = json!({"$schema": SCHEMA, "width": 300, "height": 300, "mark": mark, "encoding": encoding});
+    let mut spec =
+        json!({"$schema": SCHEMA, "width": 300, "height": 300, "mark": mark, "encoding": encoding});
     if template == "smooth" {
         spec["transform"] = json!([{"loess": y, "on": x, "groupby": ["rev"], "bandwidth": 0.3}]);
     }

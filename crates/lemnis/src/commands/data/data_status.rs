@@ -71,11 +71,7 @@ fn filled(status: &DataStatus) -> Result<Map<String, Value>, Failure> {
 
 fn show(status: &DataStatus) {
     let sections: [(&str, &[&str], Vec<String>); 5] = [
-        (
-            "Not in cache",
-            &["use \"dvc fetch <file>...\" to download files"],
-            status.not_in_cache.clone(),
-        ),
+        ("Not in cache", &["use \"dvc fetch <file>...\" to download files"], status.not_in_cache.clone()),
         (
             "DVC committed changes",
             &["git commit the corresponding dvc files to update the repo"],

@@ -34,7 +34,8 @@ pub struct Diff {
 
 pub fn run(context: &Context, arguments: &Diff) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir)?;
-    let mut diff = lemnis_data::diff(&repo, &arguments.a_rev, arguments.b_rev.as_deref(), &arguments.targets)?;
+    let mut diff =
+        lemnis_data::diff(&repo, &arguments.a_rev, arguments.b_rev.as_deref(), &arguments.targets)?;
     let nothing = diff.is_empty();
     if arguments.hide_missing || arguments.b_rev.is_some() {
         diff.not_in_cache = None;

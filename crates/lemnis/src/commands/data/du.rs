@@ -8,7 +8,9 @@ use crate::context::Context;
 use crate::output::{self, Failure};
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lemnis du .\n  lemnis du https://github.com/iterative/example-get-started data --rev main")]
+#[command(
+    after_help = "Examples:\n  lemnis du .\n  lemnis du https://github.com/iterative/example-get-started data --rev main"
+)]
 pub struct Du {
     /// A directory or Git URL
     pub url: String,

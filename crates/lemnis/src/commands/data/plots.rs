@@ -23,7 +23,9 @@ pub enum PlotsCommand {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lemnis plots show\n  lemnis plots show -x step -y loss logs.csv -o report")]
+#[command(
+    after_help = "Examples:\n  lemnis plots show\n  lemnis plots show -x step -y loss logs.csv -o report"
+)]
 pub struct Show {
     /// Files or ids of plots (default: all)
     pub targets: Vec<String>,
@@ -32,7 +34,9 @@ pub struct Show {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lemnis plots diff                     the last commit and the workspace\n  lemnis plots diff v1.0 main --targets loss.csv")]
+#[command(
+    after_help = "Examples:\n  lemnis plots diff                     the last commit and the workspace\n  lemnis plots diff v1.0 main --targets loss.csv"
+)]
 pub struct Diff {
     /// Commits
     pub revisions: Vec<String>,
@@ -94,8 +98,10 @@ pub fn run(context: &Context, command: &PlotsCommand) -> Result<u8, Failure> {
         ("title", &how.title),
     ];
     let given = |(name, value): (&str, &Option<String>)| Some((name.to_owned(), value.clone()?));
-    let options =
-        PlotOptions { targets: targets.clone(), properties: properties.into_iter().filter_map(given).collect() };
+    let options = PlotOptions {
+        targets: targets.clone(),
+        properties: properties.into_iter().filter_map(given).collect(),
+    };
     let plots = lemnis_data::plots(&repo, &revisions, &options)?;
     for error in plots.errors() {
         let text = |key: &str| error.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();

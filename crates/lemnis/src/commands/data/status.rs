@@ -44,7 +44,9 @@ pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
         ("--all-commits", arguments.all_commits),
     ];
     if let Some((flag, _)) = flags.iter().find(|(_, set)| *set) {
-        return Err(Failure::usage(format!("{flag} means something only when data is compared with a remote")));
+        return Err(Failure::usage(format!(
+            "{flag} means something only when data is compared with a remote"
+        )));
     }
     let options = StatusOptions {
         targets: arguments.targets.clone(),

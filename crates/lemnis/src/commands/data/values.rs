@@ -23,7 +23,9 @@ pub enum ParamsCommand {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lemnis metrics show\n  lemnis metrics show -a --md       every branch, as a Markdown table")]
+#[command(
+    after_help = "Examples:\n  lemnis metrics show\n  lemnis metrics show -a --md       every branch, as a Markdown table"
+)]
 pub struct Show {
     /// Metrics files (default: all)
     pub targets: Vec<String>,
@@ -45,7 +47,9 @@ pub struct Show {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lemnis metrics diff\n  lemnis metrics diff main experiment --all --json")]
+#[command(
+    after_help = "Examples:\n  lemnis metrics diff\n  lemnis metrics diff main experiment --all --json"
+)]
 pub struct MetricsDiff {
     #[command(flatten)]
     pub sides: Sides,
@@ -55,7 +59,9 @@ pub struct MetricsDiff {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lemnis params diff\n  lemnis params diff v1.0 --targets params.yaml --json")]
+#[command(
+    after_help = "Examples:\n  lemnis params diff\n  lemnis params diff v1.0 --targets params.yaml --json"
+)]
 pub struct ParamsDiff {
     #[command(flatten)]
     pub sides: Sides,
