@@ -32,9 +32,11 @@ pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Declared> {
     let Some(text) = repo.read_text(path)? else { return Ok(Declared::default()) };
     let root = parse(&text, &repo.show(path))?.to_value();
     let dir = path.parent().unwrap_or(Path::new("/"));
-    let mut declared = Declared::default();
-    declared.metrics = paths(root.get("metrics"), dir);
-    declared.params = paths(root.get("params"), dir);
+    let mut declared = Declared {
+        metrics: paths(root.get("metrics"), dir),
+        params: paths(root.get("params"), dir),
+        ..Declared::default()
+    };
     for (id, properties) in entries(root.get("plots")) {
         declared.plots.push((id, properties));
     }

@@ -54,9 +54,9 @@ pub use datastatus::{DataChanges, DataStatus, DataStatusOptions, Untracked, data
 pub use diff::{Diff, DiffEntry, Revised, diff};
 pub use error::{Error, Result};
 pub use experiments::{
-    Experiment, ExperimentTable, SaveExperiment, apply_experiment, branch_experiment, diff_experiments,
-    experiment_name, experiments, list_experiments, override_params, remove_experiments, rename_experiment,
-    save_experiment, show_experiments,
+    Baseline, Experiment, ExperimentTable, SaveExperiment, apply_experiment, branch_experiment,
+    diff_experiments, experiment_name, experiments, list_experiments, override_params, remove_experiments,
+    rename_experiment, save_experiment, show_experiments,
 };
 pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use pipeline::{

@@ -267,7 +267,9 @@ pub(crate) fn definitions(repo: &Repo, tree: &GitTree) -> Result<Vec<PathBuf>> {
             ignores.push(path);
         } else if name == "dvc.yaml" || (name.ends_with(".dvc") && name.len() > 4) {
             found.push(path.clone());
-        } else if name == "config" && path.parent().is_some_and(|dir| dir.ends_with(".dvc")) {
+        } else if name == "config"
+            && path.parent().is_some_and(|dir| dir.file_name().is_some_and(|name| name == ".dvc"))
+        {
             inner.extend(path.ancestors().nth(2).filter(|dir| *dir != root));
         }
     }

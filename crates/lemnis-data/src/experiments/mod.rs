@@ -33,6 +33,17 @@ pub struct Experiment {
     pub commit: String,
 }
 
+/// A commit with experiments.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Baseline {
+    /// The commit.
+    pub commit: String,
+    /// The branch or tag that leads to it.
+    pub name: Option<String>,
+    /// What started from it.
+    pub experiments: Vec<Experiment>,
+}
+
 impl Experiment {
     pub(crate) fn reference(&self) -> String {
         reference(&self.baseline, &self.name)
@@ -132,18 +143,15 @@ pub(crate) fn baselines(
     Ok(out)
 }
 
-/// Experiments by baseline: commit, its name where it has one, its experiments.
-pub fn list_experiments(
-    repo: &Repo,
-    scope: RevisionScope,
-    revs: &[String],
-) -> Result<Vec<(String, Option<String>, Vec<Experiment>)>> {
+/// Experiments by the commit that they started from.
+pub fn list_experiments(repo: &Repo, scope: RevisionScope, revs: &[String]) -> Result<Vec<Baseline>> {
     let all = experiments(repo)?;
     let mut out = Vec::new();
     for (commit, name) in baselines(repo, scope, revs)? {
         let own: Vec<Experiment> = all.iter().filter(|one| one.baseline == commit).cloned().collect();
         if !own.is_empty() {
-            out.push((commit, (!name.is_empty()).then_some(name), own));
+            let name = (!name.is_empty()).then_some(name);
+            out.push(Baseline { commit, name, experiments: own });
         }
     }
     Ok(out)

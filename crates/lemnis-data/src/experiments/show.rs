@@ -194,8 +194,8 @@ impl ExperimentTable {
             names
         };
         let (metrics, params) = (columns(|state| &state.metrics), columns(|state| &state.params));
-        let mut table = ValueTable::default();
-        table.headings = vec!["Experiment".into(), "Created".into()];
+        let headings = vec!["Experiment".into(), "Created".into()];
+        let mut table = ValueTable { headings, ..ValueTable::default() };
         table.headings.extend(metrics.iter().chain(&params).cloned());
         for (name, state) in &states {
             let mut row =

@@ -1,7 +1,7 @@
 //! `exp`: experiments, kept as commits off every branch.
 
 use clap::{Args, Subcommand};
-use lemnis_data::{CheckoutOptions, Repo, Reproduce, RevisionScope, SaveExperiment};
+use lemnis_data::{Baseline, CheckoutOptions, Repo, Reproduce, RevisionScope, SaveExperiment};
 
 use super::values::print;
 use super::watcher::Watcher;
@@ -271,10 +271,10 @@ fn run_pipeline(context: &Context, repo: &Repo, arguments: &Run) -> Result<(), F
 fn list(context: &Context, repo: &Repo, arguments: &List) -> Result<(), Failure> {
     let listed = lemnis_data::list_experiments(repo, arguments.scope.revisions(), &arguments.scope.rev)?;
     if context.json {
-        let all: Vec<_> = listed.into_iter().flat_map(|(_, _, experiments)| experiments).collect();
+        let all: Vec<_> = listed.into_iter().flat_map(|baseline| baseline.experiments).collect();
         return output::json_line(&all);
     }
-    for (commit, name, experiments) in &listed {
+    for Baseline { commit, name, experiments } in &listed {
         if !arguments.name_only && !arguments.sha_only {
             output::line(format!("{}:", name.as_deref().unwrap_or(&commit[..7])));
         }
