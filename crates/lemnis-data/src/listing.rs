@@ -202,9 +202,17 @@ impl Lister<'_> {
     fn plain(&self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
         let repo = self.contents.repo;
         let mut found = BTreeMap::new();
+        let mut ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
+        for at in dir.ancestors().collect::<Vec<_>>().into_iter().rev() {
+            if at.starts_with(repo.root())
+                && let Some(text) = repo.read_text(&at.join(".dvcignore"))?
+            {
+                ignore = ignore.with(at, &text);
+            }
+        }
         if let Some(tree) = repo.revision() {
             for (name, blob) in tree.children(dir) {
-                if name == ".dvc" || name == ".git" {
+                if ignore.matches(&dir.join(&name), blob.is_none()) {
                     continue;
                 }
                 let exec = blob.is_some_and(|blob| blob.kind == BlobKind::Executable);
@@ -218,12 +226,6 @@ impl Lister<'_> {
         }
         if !dir.is_dir() {
             return Ok(found);
-        }
-        let mut ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
-        for at in dir.ancestors().collect::<Vec<_>>().into_iter().rev() {
-            if at.starts_with(repo.root()) {
-                ignore = ignore.enter(at, ".dvcignore")?;
-            }
         }
         for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
             let path = entry.map_err(Error::io("list", dir))?.path();
