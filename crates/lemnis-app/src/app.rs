@@ -47,12 +47,16 @@ pub struct App {
     pub endpoints: Arc<Endpoints>,
     /// Where their predictions are written.
     pub predictions: Arc<PredictionLog>,
+    /// The process's environment, as the data repository sees it.
+    pub environment: lemnis_data::Environment,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Held while a version is registered, so that the same bytes never become two versions.
     pub registering: tokio::sync::Mutex<()>,
     /// Held while an endpoint changes, so that two deployments never start from the same state.
     pub deploying: tokio::sync::Mutex<()>,
+    /// Held while a verdict is reacted to, so that two verdicts never start two retrains.
+    pub reacting: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for App {

@@ -8,7 +8,7 @@ use lemnis_model::Model;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use crate::{App, Context, Error};
+use crate::{App, Context, Error, blocking};
 
 /// The object path behind an `mlflow-artifacts:/…` URI.
 pub fn object_path(uri: &str) -> Result<ObjectPath, Error> {
@@ -59,7 +59,8 @@ pub async fn local_copy(app: &App, uri: &str, key: &str) -> Result<PathBuf, Erro
 /// The model below `uri`, checked against `digest`.
 pub async fn load_model(app: &App, uri: &str, digest: &str) -> Result<Model, Error> {
     let folder = local_copy(app, uri, digest).await?;
-    let model = load_dir(&folder)?;
+    let path = folder.clone();
+    let model = blocking(move || load_dir(&path)).await?;
     if model.digest().as_str() != digest {
         return Err(Error::conflict(
             format!(

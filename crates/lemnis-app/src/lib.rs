@@ -5,6 +5,7 @@
 
 mod app;
 pub mod artifact;
+mod blocking;
 pub mod dataset;
 mod error;
 pub mod frame;
@@ -20,6 +21,8 @@ pub mod settings;
 pub mod stage;
 pub mod view;
 pub mod why;
+
+pub(crate) use blocking::blocking;
 
 pub use app::{App, Ports, authorise};
 pub use error::{Context, Error};

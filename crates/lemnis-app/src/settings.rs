@@ -114,7 +114,7 @@ pub struct MonitorSettings {
     pub drift: DriftSettings,
     /// What a drift verdict starts.
     pub on_drift: Reaction,
-    /// For how long after one retrain a further drift verdict on the same version starts none.
+    /// For how long after a retrain further drift verdicts on the endpoint start none.
     pub cooldown_minutes: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use lemnis_core::{Action, Digest, Millis, Principal};
 use lemnis_quality::VerdictKind;
-use lemnis_tracking::{GateReport, ModelVersion, Run};
+use lemnis_tracking::{GateReport, ModelVersion, Run, VersionSearch};
 use serde::Serialize;
 
 use crate::lineage::{self, STAGE_RUN, StageRun};
@@ -53,7 +53,15 @@ pub async fn why(app: &App, who: &Principal, name: &str) -> Result<Why, Error> {
     if endpoint.is_some() {
         links.push(serving(app, name).await?);
     }
-    let Some(version) = champion else {
+    // What serves by its alias; where nothing does, the newest version.
+    let version = match champion {
+        Some(version) => Some(version),
+        None => {
+            let found = app.registry.search_versions(&VersionSearch::of_model(&model)).await;
+            found.context("looking for versions")?.items.into_iter().max_by_key(|version| version.version)
+        }
+    };
+    let Some(version) = version else {
         return Ok(Why { name: name.to_owned(), model, version: None, links });
     };
     links.push(version_link(&version));
@@ -107,9 +115,14 @@ fn version_link(version: &ModelVersion) -> Link {
         facts.push(("model".to_owned(), digest.to_owned()));
     }
     facts.push(("artifacts".to_owned(), version.artifact_uri().to_owned()));
+    let aliases = match version.aliases.as_slice() {
+        [] => "no alias".to_owned(),
+        [one] => format!("alias {one}"),
+        many => format!("aliases {}", many.join(", ")),
+    };
     Link {
         what: "version",
-        title: format!("{} version {}, alias {CHAMPION}", version.name, version.version),
+        title: format!("{} version {}, {}", version.name, version.version, aliases),
         facts,
         at_ms: Some(version.creation_timestamp),
         href: Some(format!("/models/{}", version.name)),

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use lemnis_core::Classify;
 use lemnis_data::{
-    AddOptions, CheckoutOptions, InitOptions, Observer, Repo, Reproduce, StageOutcome, StatusOptions, add,
-    checkout, digest_of, reproduce, status,
+    AddOptions, CheckoutOptions, Environment, InitOptions, Observer, Repo, Reproduce, StageOutcome,
+    StatusOptions, add, checkout, digest_of, reproduce, status,
 };
 
 struct Print;
@@ -58,10 +58,14 @@ fn main() -> ExitCode {
 
 fn run(command: &str, dir: &Path, rest: &[String], force: bool) -> lemnis_data::Result<()> {
     if command == "init" {
-        Repo::init(dir, InitOptions { no_scm: rest.iter().any(|arg| arg == "--no-scm") })?;
+        Repo::init(
+            dir,
+            InitOptions { no_scm: rest.iter().any(|arg| arg == "--no-scm"), ..InitOptions::default() },
+            &Environment::default(),
+        )?;
         return Ok(());
     }
-    let repo = Repo::discover(dir)?;
+    let repo = Repo::discover(dir, &Environment::default())?;
     match command {
         "add" => {
             let targets: Vec<PathBuf> = rest.iter().map(PathBuf::from).collect();
@@ -78,7 +82,7 @@ fn run(command: &str, dir: &Path, rest: &[String], force: bool) -> lemnis_data::
             reproduce(&repo, &how, &mut Print)?;
         }
         "checkout" => {
-            let done = checkout(&repo, rest, CheckoutOptions { force })?;
+            let done = checkout(&repo, rest, CheckoutOptions { force, ..CheckoutOptions::default() })?;
             println!("{}", serde_json::to_string(&done).unwrap_or_default());
         }
         "digest" => {

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use tempfile::TempDir;
@@ -16,6 +17,7 @@ use crate::config::{Config, LinkType};
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
+use crate::progress::Task;
 
 const TRUSTED: u32 = 0o444;
 /// Beyond this many new objects one sync of the whole file system is cheaper than one each.
@@ -27,6 +29,8 @@ pub(crate) struct Cache {
     scratch: PathBuf,
     shared: bool,
     link_types: Vec<LinkType>,
+    /// The file system refused to share blocks.
+    no_reflinks: AtomicBool,
 }
 
 /// Objects written under temporary names, not yet visible.
@@ -40,13 +44,14 @@ pub(crate) struct Batch<'a> {
 impl Cache {
     pub(crate) fn new(config: &Config, scratch: PathBuf) -> Self {
         let (dir, link_types) = (config.cache_dir.clone(), config.link_types.clone());
-        Self { dir, scratch, shared: config.shared, link_types }
+        Self { dir, scratch, shared: config.shared, link_types, no_reflinks: AtomicBool::new(false) }
     }
 
     /// The same store with outputs made as copies, for files that Git tracks.
     pub(crate) fn copying(&self) -> Self {
         let (dir, scratch) = (self.dir.clone(), self.scratch.clone());
-        Self { dir, scratch, shared: self.shared, link_types: vec![LinkType::Copy] }
+        let no_reflinks = AtomicBool::new(true);
+        Self { dir, scratch, shared: self.shared, link_types: vec![LinkType::Copy], no_reflinks }
     }
 
     /// Whether workspace files are of their own, not links to objects.
@@ -54,16 +59,42 @@ impl Cache {
         matches!(self.link_types.first(), Some(LinkType::Reflink | LinkType::Copy))
     }
 
+    pub(crate) fn link_types(&self) -> &[LinkType] {
+        &self.link_types
+    }
+
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    pub(crate) fn reflinks(&self) -> bool {
+        !self.no_reflinks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refuse_reflinks(&self) {
+        self.no_reflinks.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn runs_dir(&self) -> PathBuf {
         self.dir.join("runs")
     }
 
-    pub(crate) fn object_path(&self, name: HashName, md5: &str) -> PathBuf {
-        let root = match name {
+    /// Whether a single file is linked anew even while it is a copy: where blocks cannot be shared, DVC then
+    /// takes the next type of the list.
+    pub(crate) fn would_rather_link(&self) -> bool {
+        matches!(self.link_types[..], [LinkType::Reflink, LinkType::Hardlink | LinkType::Symlink, ..])
+    }
+
+    /// Where objects of one kind lie.
+    pub(crate) fn root_of(&self, name: HashName) -> PathBuf {
+        match name {
             HashName::Md5 => self.dir.join("files/md5"),
             HashName::Dos2Unix => self.dir.clone(),
-        };
-        root.join(&md5[..2]).join(&md5[2..])
+        }
+    }
+
+    pub(crate) fn object_path(&self, name: HashName, md5: &str) -> PathBuf {
+        self.root_of(name).join(&md5[..2]).join(&md5[2..])
     }
 
     pub(crate) fn make_dirs(&self, path: &Path) -> Result<()> {
@@ -122,70 +153,12 @@ impl Cache {
             return Ok(usize::from(!self.has(recorded.name, &recorded.md5)?));
         }
         let Some(files) = self.tree(recorded.name, &recorded.md5)? else { return Ok(1) };
-        files.par_iter().map(|file| Ok(usize::from(!self.has(recorded.name, &file.md5)?))).sum()
+        let missing = |file: &TreeFile| Ok(usize::from(!self.has(recorded.name, &file.md5)?));
+        files.par_iter().map(missing).sum()
     }
 
     pub(crate) fn batch(&self) -> Batch<'_> {
         Batch { cache: self, holder: None, pending: Vec::new(), names: HashSet::new() }
-    }
-
-    /// Whether the workspace file at `path` is already linked as the configuration wants.
-    pub(crate) fn is_linked(&self, name: HashName, md5: &str, path: &Path) -> Result<bool> {
-        let meta = fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
-        let object = self.object_path(name, md5);
-        let symlink = meta.file_type().is_symlink();
-        let hardlink = !symlink && meta.nlink() > 1;
-        for kind in &self.link_types {
-            match kind {
-                LinkType::Copy | LinkType::Reflink if !symlink && !hardlink => return Ok(true),
-                LinkType::Hardlink if hardlink => {
-                    return Ok(fsx::metadata(&object)?.is_some_and(|object| object.ino() == meta.ino()));
-                }
-                LinkType::Symlink if symlink => {
-                    return Ok(fs::read_link(path).is_ok_and(|target| target == object));
-                }
-                LinkType::Hardlink if meta.len() == 0 && !symlink => return Ok(true),
-                _ => {}
-            }
-        }
-        Ok(false)
-    }
-
-    /// Puts the object at `path` in one step, by the first link type that works.
-    pub(crate) fn link(&self, name: HashName, md5: &str, path: &Path) -> Result<()> {
-        let object = self.object_path(name, md5);
-        fsx::create_dirs(&self.scratch)?;
-        let temp = self.scratch.join("link-file");
-        fsx::remove(&temp)?;
-        let mut failure = None;
-        for kind in &self.link_types {
-            let made = match kind {
-                LinkType::Reflink => fsx::reflink(&object, &temp),
-                LinkType::Hardlink if fs::metadata(&object).is_ok_and(|meta| meta.len() == 0) => {
-                    fsx::create_new(&temp).map(drop)
-                }
-                LinkType::Hardlink => fs::hard_link(&object, &temp),
-                LinkType::Symlink => std::os::unix::fs::symlink(&object, &temp),
-                LinkType::Copy => fsx::copy_content(&object, &temp),
-            };
-            match made {
-                Ok(()) => {
-                    if let Some(parent) = path.parent() {
-                        fsx::create_dirs(parent)?;
-                    }
-                    if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
-                        fsx::remove(path)?;
-                    }
-                    return fsx::rename(&temp, path);
-                }
-                Err(error) => {
-                    let _ = fs::remove_file(&temp);
-                    failure = Some(error);
-                }
-            }
-        }
-        let error = failure.unwrap_or_else(|| std::io::Error::other("no link type is configured"));
-        Err(Error::io("link or copy from the cache to", path)(error))
     }
 }
 
@@ -215,23 +188,39 @@ impl Batch<'_> {
 
     /// Stores a copy of the file at `path`, which hashed to `md5` while it had `stat`.
     pub(crate) fn add_file(&mut self, path: &Path, md5: &str, stat: &Stat) -> Result<()> {
-        if !self.wants(md5)? {
-            return Ok(());
+        self.add_files(&[(path, md5, stat)], &Task::silent())
+    }
+
+    /// Stores copies of files with their hashes and the stats that they had when they were hashed.
+    pub(crate) fn add_files(&mut self, files: &[(&Path, &str, &Stat)], task: &Task<'_>) -> Result<()> {
+        let cache = self.cache;
+        let known: Vec<bool> =
+            files.par_iter().map(|(_, md5, _)| cache.has(HashName::Md5, md5)).collect::<Result<_>>()?;
+        let mut work = Vec::new();
+        for ((path, md5, stat), _) in files.iter().zip(&known).filter(|(_, known)| !**known) {
+            if self.names.insert((*md5).to_owned()) {
+                let temp = self.temp()?;
+                self.pending.push((temp.clone(), cache.object_path(HashName::Md5, md5)));
+                work.push((*path, *stat, temp));
+            }
         }
-        let temp = self.temp()?;
-        self.pending.push((temp.clone(), self.cache.object_path(HashName::Md5, md5)));
-        fsx::reflink(path, &temp)
-            .or_else(|_| fsx::copy_content(path, &temp))
-            .map_err(Error::io("copy into the cache", path))?;
-        let now = fsx::metadata(path)?.map(|meta| Stat::of(&meta));
-        if !now.is_some_and(|now| now.same_content(stat)) {
-            let shown = path.display();
-            return Err(Error::hinted(
-                format!("{shown} changed while it was being stored"),
-                "let the program that writes it finish and run the command again",
-            ));
-        }
-        Ok(())
+        task.advance((files.len() - work.len()) as u64);
+        work.par_iter().try_for_each(|(path, stat, temp)| {
+            cache
+                .reflink(path, temp)
+                .or_else(|_| fsx::copy_content(path, temp))
+                .map_err(Error::io("copy into the cache", path))?;
+            let now = fsx::metadata(path)?.map(|meta| Stat::of(&meta));
+            if !now.is_some_and(|now| now.same_content(stat)) {
+                let shown = path.display();
+                return Err(Error::hinted(
+                    format!("{shown} changed while it was being stored"),
+                    "let the program that writes it finish and run the command again",
+                ));
+            }
+            task.advance(1);
+            Ok(())
+        })
     }
 
     /// Stores a directory object.
@@ -261,26 +250,28 @@ impl Batch<'_> {
         let mut pending = std::mem::take(&mut self.pending);
         pending.sort_by_key(|(_, path)| path.extension().is_some());
         let mut dirs = HashSet::new();
-        for (temp, path) in &pending {
-            self.place(temp, path, &mut dirs)?;
+        for (_, path) in &pending {
+            if let Some(dir) = path.parent().filter(|dir| dirs.insert(dir.to_path_buf())) {
+                self.cache.make_dirs(dir)?;
+            }
         }
+        let trees = pending.partition_point(|(_, path)| path.extension().is_none());
+        pending[..trees].par_iter().try_for_each(|(temp, path)| place(temp, path))?;
+        pending[trees..].iter().try_for_each(|(temp, path)| place(temp, path))?;
         if dirs.len() <= SYNC_EACH {
             dirs.iter().for_each(|dir| fsx::sync_dir(dir));
         }
         Ok(())
     }
+}
 
-    fn place(&self, temp: &Path, path: &Path, dirs: &mut HashSet<PathBuf>) -> Result<()> {
-        fsx::chmod(temp, TRUSTED)?;
-        if let Some(dir) = path.parent().filter(|dir| dirs.insert(dir.to_path_buf())) {
-            self.cache.make_dirs(dir)?;
-        }
-        fs::rename(temp, path).map_err(Error::io("write", path))
-    }
+fn place(temp: &Path, path: &Path) -> Result<()> {
+    fsx::chmod(temp, TRUSTED)?;
+    fs::rename(temp, path).map_err(Error::io("write", path))
 }
 
 /// A directory for files in the making; [`sweep`] finds it by its prefix.
-fn prepare(dir: &Path, prefix: &str) -> Result<TempDir> {
+pub(crate) fn prepare(dir: &Path, prefix: &str) -> Result<TempDir> {
     fsx::create_dirs(dir)?;
     tempfile::Builder::new().prefix(prefix).tempdir_in(dir).map_err(Error::io("create a directory in", dir))
 }

@@ -1,11 +1,19 @@
 //! Brings outputs back from the cache.
+//!
+//! Everything is judged before anything is touched: with unsaved content in the way, nothing changes.
+
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::cache::Cache;
 use crate::error::{Error, Result};
+use crate::fsx;
+use crate::hash::{HashName, Recorded};
 use crate::index::Index;
-use crate::output::Restored;
 use crate::repo::Repo;
+use crate::restore::Plan;
+use crate::select::Reach;
 use crate::workspace::Workspace;
 
 /// How to check out.
@@ -13,39 +21,160 @@ use crate::workspace::Workspace;
 pub struct CheckoutOptions {
     /// Overwrite content that is in no cache.
     pub force: bool,
+    /// Make links and copies anew where they are not as configured.
+    pub relink: bool,
+    /// What the targets depend on as well.
+    pub with_deps: bool,
+    /// Targets that are directories mean everything that is defined below them.
+    pub recursive: bool,
+    /// Outputs whose objects are not in the cache are no failure.
+    pub allow_missing: bool,
 }
 
-/// What a checkout changed.
+/// What a checkout changed. Paths are relative to where the repository was opened, directories end in `/`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CheckedOut {
     /// Outputs that were missing.
     pub added: Vec<String>,
     /// Outputs that held something else.
     pub modified: Vec<String>,
+    /// Outputs of another revision that were removed.
+    pub deleted: Vec<String>,
+    /// Outputs whose objects are not in the cache.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
+    /// Numbers of files.
+    pub stats: CheckoutStats,
+}
+
+/// How many files a checkout changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct CheckoutStats {
+    /// Files that held something else.
+    pub modified: usize,
+    /// Files that were missing.
+    pub added: usize,
+    /// Files that were removed.
+    pub deleted: usize,
+}
+
+struct Step {
+    path: PathBuf,
+    recorded: Recorded,
+    inner: Option<PathBuf>,
+    plan: Plan,
 }
 
 /// Makes cached outputs of the targets (all stages without targets) hold what is recorded. Outputs that
-/// cannot be restored do not keep others from it; the first failure is returned after the rest is done.
+/// cannot be restored do not keep others from it. Without targets, outputs that were linked earlier and
+/// that no stage has any more are removed.
 pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Result<CheckedOut> {
     let mut workspace = Workspace::open(repo)?;
-    let index = Index::load_locked(&workspace)?;
-    let chosen =
-        if targets.is_empty() { (0..index.stages.len()).collect() } else { index.find_all(repo, targets)? };
-    let mut done = CheckedOut::default();
-    let mut failure: Option<Error> = None;
-    let cache = crate::cache::Cache::new(repo.config(), repo.scratch_dir());
-    for at in chosen {
-        for out in index.stages[at].outs.iter().filter(|out| out.cache) {
-            let Some(recorded) = &out.recorded else { continue };
-            let was_there = out.path.symlink_metadata().is_ok();
-            match workspace.restore(&out.path, recorded, options.force, &cache) {
-                Ok(Restored::Unchanged) => {}
-                Ok(Restored::Changed) if was_there => done.modified.push(repo.show(&out.path)),
-                Ok(Restored::Changed) => done.added.push(repo.show(&out.path)),
-                Err(error) => failure = failure.or(Some(error)),
-            }
+    let mut index = Index::load_locked(&workspace)?;
+    if options.with_deps {
+        index.check(repo)?;
+    }
+    let reach = Reach { with_deps: options.with_deps, recursive: options.recursive };
+    let selected = index.select(repo, targets, reach)?;
+    let cache = Cache::new(repo.config(), repo.scratch_dir());
+    let mut steps = Vec::new();
+    let mut unsaved = Vec::new();
+    for one in &selected {
+        for (out, inner) in one.outs(&index.stages[one.at]).filter(|(out, _)| out.cache) {
+            let Some(recorded) = &out.recorded else {
+                if !options.force && inner.is_none() && fsx::metadata(&out.path)?.is_some() {
+                    unsaved.extend(workspace.unsaved(&out.path, HashName::Md5, &cache)?);
+                }
+                continue;
+            };
+            let plan = workspace.plan(&out.path, recorded, inner, options.relink, &cache)?;
+            unsaved.extend(plan.unsaved.iter().cloned());
+            let (path, recorded, inner) = (out.path.clone(), recorded.clone(), inner.map(Path::to_path_buf));
+            steps.push(Step { path, recorded, inner, plan });
         }
     }
+    if !options.force && !unsaved.is_empty() {
+        return Err(Error::Unsaved { paths: unsaved.iter().map(|path| repo.show(path)).collect() });
+    }
+    let mut done = CheckedOut::default();
+    if targets.is_empty() {
+        remove_unused(&mut workspace, &index, &mut done)?;
+    }
+    for step in &steps {
+        act(&mut workspace, step, &cache, &mut done)?;
+    }
     workspace.close()?;
-    failure.map_or(Ok(done), Err)
+    for list in [&mut done.added, &mut done.modified, &mut done.deleted, &mut done.failed] {
+        list.sort_by(|a, b| (!a.ends_with('/'), a).cmp(&(!b.ends_with('/'), b)));
+        list.dedup();
+    }
+    if done.failed.is_empty() || options.allow_missing {
+        Ok(done)
+    } else {
+        Err(Error::Incomplete { done: done.into() })
+    }
+}
+
+fn act(workspace: &mut Workspace<'_>, step: &Step, cache: &Cache, done: &mut CheckedOut) -> Result<()> {
+    let Step { path, recorded, inner, plan } = step;
+    if plan.missing > 0 {
+        done.failed.push(workspace.repo.show(path));
+        // content of another revision is worse than none, unless it is the only copy
+        if workspace.unsaved(path, recorded.name, cache)?.is_empty() {
+            fsx::remove(path)?;
+        }
+        return Ok(());
+    }
+    if plan.is_void() {
+        return Ok(());
+    }
+    workspace.carry_out(plan, path, recorded, inner.as_deref(), cache)?;
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let shown = shown(workspace.repo, path, recorded.is_dir());
+    if plan.was_there {
+        done.modified.push(shown)
+    } else {
+        done.added.push(shown)
+    }
+    let [added, modified, deleted] = plan.counts;
+    done.stats.added += added;
+    done.stats.modified += modified;
+    done.stats.deleted += deleted;
+    Ok(())
+}
+
+/// Removes outputs that came from the cache, have not changed since, and belong to no stage.
+fn remove_unused(workspace: &mut Workspace<'_>, index: &Index, done: &mut CheckedOut) -> Result<()> {
+    let repo = workspace.repo;
+    let outs = || index.stages.iter().flat_map(|stage| &stage.outs);
+    for key in workspace.state.links() {
+        let path = repo.root().join(&key);
+        if outs().any(|out| out.path == path) {
+            continue;
+        }
+        let Some(known) = workspace.state.drop_link(&key) else { continue };
+        let nested = outs().any(|out| out.path.starts_with(&path) || path.starts_with(&out.path));
+        if nested || !path.starts_with(repo.root()) || key.split('/').any(|part| part == "..") {
+            continue;
+        }
+        let Some(now) = workspace.snapshot(&path, HashName::Md5)? else { continue };
+        let recorded = now.recorded;
+        let same = recorded.md5 == known.md5 && now.stat.same_content(&known.stat);
+        if same && workspace.cache.missing(&recorded)? == 0 {
+            done.deleted.push(shown(repo, &path, recorded.is_dir()));
+            done.stats.deleted += 1;
+            fsx::remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn shown(repo: &Repo, path: &Path, is_dir: bool) -> String {
+    let mut text = repo.show(path);
+    if is_dir {
+        text.push('/');
+    }
+    text
 }

@@ -1,13 +1,18 @@
-//! The part of DVC's configuration that decides where objects live and how they are linked.
-//!
-//! `.dvc/config.local` overrides `.dvc/config`. Values that would change behaviour in a way that is not
-//! supported are errors; sections of other concerns (remotes, plots…) are left alone.
+//! The configuration as the rest of the crate sees it: all levels merged, checked against DVC's schema.
+
+pub(crate) mod ini;
+pub(crate) mod level;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::fsx;
+use self::ini::{Document, Value};
+use self::level::Files;
+pub(crate) use self::schema::truth;
+use crate::environment::Environment;
+use crate::error::Result;
+use crate::template::Parsing;
 
 /// How a workspace file is made from a cache object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,116 +28,90 @@ pub(crate) enum LinkType {
 pub(crate) struct Config {
     pub(crate) no_scm: bool,
     pub(crate) autostage: bool,
+    pub(crate) hardlink_lock: bool,
     pub(crate) cache_dir: PathBuf,
     pub(crate) shared: bool,
     pub(crate) link_types: Vec<LinkType>,
     pub(crate) remote: Option<String>,
+    /// The options of each remote by its name; `url` is a URL or an absolute path.
+    pub(crate) remotes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Every other option by `section.option`.
+    values: BTreeMap<String, String>,
+    pub(crate) parsing: Parsing,
+    /// Where the default remote lies, when it is a local directory.
+    pub(crate) remote_dir: Option<PathBuf>,
 }
 
 impl Config {
-    pub(crate) fn load(dvc_dir: &Path) -> Result<Self> {
+    /// Merges all levels for the repository whose `.dvc` is given.
+    pub(crate) fn load(dvc_dir: &Path, environment: &Environment) -> Result<Self> {
+        let files = Files {
+            dvc_dir: Some(dvc_dir.to_path_buf()),
+            cwd: dvc_dir.to_path_buf(),
+            environment: environment.clone(),
+        };
+        let merged = files.merged(None)?;
+        schema::validate(&merged)?;
+        Ok(Self::from_document(&merged, dvc_dir))
+    }
+
+    fn from_document(merged: &Document, dvc_dir: &Path) -> Self {
         let mut values = BTreeMap::new();
-        for name in ["config", "config.local"] {
-            let path = dvc_dir.join(name);
-            if let Some(text) = fsx::read_text(&path)? {
-                parse(&text, &format!(".dvc/{name}"), &mut values)?;
+        let mut remotes: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for (header, section) in &merged.sections {
+            let texts = section.entries.iter().map(|(option, entry)| {
+                let text = match &entry.value {
+                    Value::One(text) => text.clone(),
+                    Value::Many(items) => items.join(","),
+                };
+                (option.clone(), text)
+            });
+            match ini::split_named(header) {
+                Some(("remote", name)) => {
+                    remotes.insert(name.to_owned(), texts.collect());
+                }
+                Some(_) => {}
+                None => values.extend(texts.map(|(option, text)| (format!("{header}.{option}"), text))),
             }
         }
-        let get = |key: &str| values.get(key).map(|entry: &Entry| entry.value.as_str());
-        let flag = |key: &str| -> Result<bool> {
-            match values.get(key) {
-                None => Ok(false),
-                Some(entry) => truth(&entry.value).ok_or_else(|| entry.error("must be true or false")),
-            }
+        let get = |key: &str| values.get(key).map(String::as_str);
+        let flag = |key: &str| get(key).and_then(truth).unwrap_or(false);
+        let remote = get("core.remote").map(str::to_lowercase);
+        let parsing = Parsing {
+            bool_optional: get("parsing.bool") == Some("boolean_optional"),
+            list_append: get("parsing.list") == Some("append"),
         };
-        let mut link_types = vec![LinkType::Reflink, LinkType::Copy];
-        if let Some(entry) = values.get("cache.type") {
-            link_types = entry
-                .value
-                .split(',')
-                .map(str::trim)
-                .map(|name| link_type(name, entry))
-                .collect::<Result<_>>()?;
+        let url = remote.as_ref().and_then(|name| remotes.get(name)?.get("url"));
+        Self {
+            parsing,
+            remote_dir: url.filter(|url: &&String| !url.contains("://")).map(PathBuf::from),
+            no_scm: flag("core.no_scm"),
+            autostage: flag("core.autostage"),
+            hardlink_lock: flag("core.hardlink_lock"),
+            cache_dir: get("cache.dir").map_or_else(|| dvc_dir.join("cache"), PathBuf::from),
+            shared: get("cache.shared").is_some(),
+            link_types: get("cache.type").map_or_else(|| vec![LinkType::Reflink, LinkType::Copy], link_types),
+            remote,
+            remotes,
+            values,
         }
-        if flag("core.hardlink_lock")? {
-            return Err(values["core.hardlink_lock"].error("core.hardlink_lock is not supported"));
-        }
-        let shared = match values.get("cache.shared") {
-            None => false,
-            Some(entry) if entry.value == "group" => true,
-            Some(entry) => return Err(entry.error("cache.shared can only be 'group'")),
-        };
-        Ok(Self {
-            no_scm: flag("core.no_scm")?,
-            autostage: flag("core.autostage")?,
-            cache_dir: fsx::normalize(dvc_dir, Path::new(get("cache.dir").unwrap_or("cache"))),
-            shared,
-            link_types,
-            remote: get("core.remote").map(str::to_owned),
-        })
+    }
+
+    /// An option such as `core.checksum_jobs`, where it is set.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
     }
 }
 
-struct Entry {
-    value: String,
-    file: String,
-    line: usize,
-}
-
-impl Entry {
-    fn error(&self, message: &str) -> Error {
-        Error::Malformed { file: self.file.clone(), line: self.line, message: message.to_owned() }
-    }
-}
-
-fn link_type(name: &str, entry: &Entry) -> Result<LinkType> {
-    match name {
-        "reflink" => Ok(LinkType::Reflink),
-        "hardlink" => Ok(LinkType::Hardlink),
-        "symlink" => Ok(LinkType::Symlink),
-        "copy" => Ok(LinkType::Copy),
-        _ => Err(entry.error("cache.type can hold reflink, hardlink, symlink and copy")),
-    }
-}
-
-fn truth(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Some(true),
-        "false" | "no" | "off" | "0" => Some(false),
+fn link_types(text: &str) -> Vec<LinkType> {
+    let one = |name: &str| match name.trim() {
+        "reflink" => Some(LinkType::Reflink),
+        "hardlink" => Some(LinkType::Hardlink),
+        "symlink" => Some(LinkType::Symlink),
+        "copy" => Some(LinkType::Copy),
         _ => None,
-    }
-}
-
-fn parse(text: &str, file: &str, values: &mut BTreeMap<String, Entry>) -> Result<()> {
-    let mut section = String::new();
-    for (index, raw) in text.lines().enumerate() {
-        let line = index + 1;
-        let error =
-            |message: &str| Error::Malformed { file: file.to_owned(), line, message: message.to_owned() };
-        let content = raw.trim();
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        if let Some(name) = content.strip_prefix('[') {
-            let name = name.strip_suffix(']').ok_or_else(|| error("the section's ']' is missing"))?;
-            section = unquote(name.trim()).to_ascii_lowercase();
-            continue;
-        }
-        let (key, value) = content.split_once('=').ok_or_else(|| error("expected 'key = value'"))?;
-        let value = unquote(value.trim()).to_owned();
-        let key = format!("{section}.{}", key.trim().to_ascii_lowercase());
-        values.insert(key, Entry { value, file: file.to_owned(), line });
-    }
-    Ok(())
-}
-
-fn unquote(text: &str) -> &str {
-    for quote in ['"', '\''] {
-        if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
-            return inner;
-        }
-    }
-    text
+    };
+    text.split(',').filter_map(one).collect()
 }
 
 #[cfg(test)]
@@ -142,7 +121,7 @@ mod tests {
     fn load(text: &str) -> Result<Config> {
         let dir = tempfile::tempdir().expect("temp dir");
         std::fs::write(dir.path().join("config"), text).expect("writes");
-        Config::load(dir.path())
+        Config::load(dir.path(), &Environment::default())
     }
 
     #[test]
@@ -153,19 +132,49 @@ mod tests {
     }
 
     #[test]
-    fn the_local_level_and_quotes_are_understood() {
-        let config =
-            load("[core]\n    remote = s\n    no_scm = True\n['remote \"s\"']\n    url = x\n[cache]\n    type = \"hardlink,copy\"\n    dir = ../store\n")
-                .expect("loads");
+    fn quotes_lists_and_remotes_are_understood() {
+        let config = load(
+            "[core]\n    remote = S\n    no_scm = True\n    checksum_jobs = 4\n['remote \"s\"']\n    url = x\n[cache]\n    type = hardlink, copy\n    dir = ../store\n",
+        )
+        .expect("loads");
         assert!(config.no_scm);
         assert_eq!(config.remote.as_deref(), Some("s"));
         assert_eq!(config.link_types, [LinkType::Hardlink, LinkType::Copy]);
         assert!(config.cache_dir.ends_with("store"));
+        assert!(config.remotes["s"]["url"].ends_with("/x"));
+        assert_eq!(config.get("core.checksum_jobs"), Some("4"));
     }
 
     #[test]
-    fn a_bad_value_names_its_line() {
+    fn each_level_shadows_those_before_it() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("parent")).expect("creates");
+            std::fs::write(path, text).expect("writes");
+        };
+        write("system/config", "[core]\nremote = s\nautostage = true\n[cache]\ndir = ~/c\n");
+        write("global/config", "[core]\nremote = g\n");
+        write(".dvc/config", "[core]\nremote = r\n['remote \"r\"']\nurl = s3://b\n");
+        write(".dvc/config.local", "['remote \"r\"']\nprofile = p\n");
+        let at = |path: &str| dir.path().join(path).display().to_string();
+        let environment = Environment::from_vars([
+            ("DVC_SYSTEM_CONFIG_DIR".to_owned(), at("system")),
+            ("DVC_GLOBAL_CONFIG_DIR".to_owned(), at("global")),
+            ("HOME".to_owned(), "/home/me".to_owned()),
+        ]);
+        let config = Config::load(&dir.path().join(".dvc"), &environment).expect("loads");
+        assert!(config.autostage);
+        assert_eq!(config.remote.as_deref(), Some("r"));
+        assert_eq!(config.cache_dir, Path::new("/home/me/c"));
+        assert_eq!(config.remotes["r"].len(), 2);
+    }
+
+    #[test]
+    fn a_bad_value_is_named() {
         let error = load("[cache]\n    type = teleport\n").expect_err("fails").to_string();
-        assert!(error.starts_with(".dvc/config:2:"), "{error}");
+        assert!(error.contains("cache.type") && error.contains("teleport"), "{error}");
+        let error = load("[cache\n").expect_err("fails").to_string();
+        assert!(error.contains("config:1:"), "{error}");
     }
 }

@@ -101,6 +101,107 @@ pub(crate) fn save(path: &Path, def_path: &str, recorded: &Recorded) -> Result<(
     if text == old { Ok(()) } else { fsx::write_text(path, &text) }
 }
 
+/// Writes `new` with what `old` records, the output `old_path` under the name `new_path`. A file that changes
+/// its own place is written afresh, with its annotations and without its comments, as DVC does.
+pub(crate) fn save_moved(old: &Path, new: &Path, old_path: &str, new_path: &str) -> Result<()> {
+    let text = fsx::read_text(old)?.unwrap_or_default();
+    let Value::Map(mut root) = parse(&text, &old.display().to_string())?.to_value() else {
+        return Err(Error::invalid(format!("{} is not a mapping", old.display())));
+    };
+    let (from, to) = (old.parent().unwrap_or(Path::new("/")), new.parent().unwrap_or(Path::new("/")));
+    let wdir = root.get("wdir").and_then(Value::as_str).unwrap_or(".").to_owned();
+    if old != new {
+        root.shift_remove("wdir");
+    }
+    for (key, entries) in &mut root {
+        let Value::Seq(entries) = entries else { continue };
+        for entry in entries {
+            let Value::Map(map) = entry else { continue };
+            let Some(path) = map.get("path").and_then(Value::as_str).map(str::to_owned) else { continue };
+            let local = !path.starts_with('/') && !path.contains("://") && !map.contains_key("repo");
+            if key.text == "outs" && path == old_path {
+                map.insert("path".into(), Value::from(new_path));
+            } else if key.text == "deps" && local && old != new {
+                let whole = fsx::normalize(&fsx::normalize(from, Path::new(&wdir)), Path::new(&path));
+                map.insert("path".into(), Value::from(fsx::relative(&whole, to)));
+            }
+            if old != new {
+                *map = in_order(std::mem::take(map), &ENTRY_ORDER);
+            }
+        }
+    }
+    if root.contains_key("md5") {
+        root.insert("md5".into(), Value::from(stage_md5(&root)));
+    }
+    if old == new {
+        return fsx::write_text(new, &rewrite(&text, &Value::Map(root)));
+    }
+    fsx::write_text(new, &emit(&Value::Map(in_order(root, &TOP_ORDER))))
+}
+
+const TOP_ORDER: [&str; 9] =
+    ["desc", "md5", "cmd", "wdir", "frozen", "deps", "outs", "always_changed", "meta"];
+const ENTRY_ORDER: [&str; 22] = [
+    "md5",
+    "etag",
+    "checksum",
+    "size",
+    "nfiles",
+    "isexec",
+    "version_id",
+    "cloud",
+    "hash",
+    "path",
+    "fs_config",
+    "repo",
+    "desc",
+    "type",
+    "labels",
+    "meta",
+    "cache",
+    "metric",
+    "plot",
+    "persist",
+    "remote",
+    "push",
+];
+
+/// The same entries, those in `order` first.
+fn in_order(mut map: Map, order: &[&str]) -> Map {
+    let mut out = Map::new();
+    for key in order {
+        if let Some(value) = map.shift_remove(*key) {
+            out.insert(Key::from(*key), value);
+        }
+    }
+    out.extend(map);
+    out
+}
+
+/// The `md5` of an import's own file: over everything but annotations and what a run records beside hashes.
+fn stage_md5(root: &Map) -> String {
+    fn stripped(value: &Value) -> Value {
+        const DROPPED: [&str; 11] = [
+            "desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size",
+            "nfiles",
+        ];
+        match value {
+            Value::Map(map) => {
+                let kept = map.iter().filter(|(key, _)| !DROPPED.contains(&key.text.as_str()));
+                Value::Map(kept.map(|(key, value)| (key.clone(), stripped(value))).collect())
+            }
+            Value::Seq(items) => Value::Seq(items.iter().map(stripped).collect()),
+            other => other.clone(),
+        }
+    }
+    let mut root = root.clone();
+    root.shift_remove("md5");
+    if root.get("wdir").and_then(Value::as_str) == Some(".") {
+        root.shift_remove("wdir");
+    }
+    crate::hash::md5_bytes(crate::pyjson::dumps(&stripped(&Value::Map(root))).as_bytes())
+}
+
 fn entry(mut kept: Map, def_path: &str, recorded: &Recorded) -> Map {
     let mut entry = Map::new();
     stage::put_meta(recorded, &mut entry);
@@ -113,4 +214,32 @@ fn entry(mut kept: Map, def_path: &str, recorded: &Recorded) -> Map {
     }
     entry.extend(kept);
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_md5_of_an_import_equals_dvcs() {
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../tests/vectors/stage_md5.json")).expect("vectors");
+        for case in cases {
+            let Value::Map(root) = Value::from_json(&case["dvc"]) else { panic!("a mapping") };
+            assert_eq!(stage_md5(&root), case["md5"].as_str().expect("md5"), "{}", case["dvc"]);
+        }
+    }
+
+    #[test]
+    fn a_moved_file_keeps_annotations_and_follows_its_dependencies() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        std::fs::create_dir(dir.path().join("sub")).expect("dir");
+        let (old, new) = (dir.path().join("a.dvc"), dir.path().join("sub/b.dvc"));
+        let text =
+            "# mine\ndeps:\n- path: src\nouts:\n- path: a # here\n  md5: x\n  desc: text\nmeta: {k: 1}\n";
+        std::fs::write(&old, text).expect("writes");
+        save_moved(&old, &new, "a", "b").expect("saves");
+        let text = std::fs::read_to_string(&new).expect("reads");
+        assert_eq!(text, "deps:\n- path: ../src\nouts:\n- md5: x\n  path: b\n  desc: text\nmeta:\n  k: 1\n");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lemnis_core::{Classify, ErrorKind};
 
@@ -51,17 +52,13 @@ pub enum Error {
         /// What is wrong there.
         message: String,
     },
-    /// A file is well formed and asks for something that this version does not do.
-    #[error("{file}:{line}: stage '{stage}' uses '{key}', which is not supported")]
-    Unsupported {
-        /// The file.
-        file: String,
-        /// The line of the key.
-        line: usize,
-        /// The stage that holds it.
-        stage: String,
-        /// The key.
-        key: String,
+    /// The configuration holds something that is not allowed, or cannot be changed as asked.
+    #[error("config file error: {what}")]
+    Config {
+        /// What is wrong.
+        what: String,
+        /// How to mend it, where known.
+        hint: Option<String>,
     },
     /// An argument cannot be used.
     #[error("{what}")]
@@ -106,16 +103,32 @@ pub enum Error {
         missing: usize,
     },
     /// The workspace holds data that no cache object has; it is not overwritten without `force`.
-    #[error("'{path}' has changes that are in no cache")]
+    #[error("{} has changes that are in no cache", quoted(paths))]
     Unsaved {
-        /// The output, relative to the repository.
-        path: String,
+        /// The files, relative to where the user is.
+        paths: Vec<String>,
+    },
+    /// Some outputs could not be checked out; the others were.
+    #[error("the cache lacks objects of {}", quoted(&done.failed))]
+    Incomplete {
+        /// What was done, and which outputs failed.
+        done: Box<crate::CheckedOut>,
     },
     /// Another process holds the repository.
     #[error("the data repository is locked by another process ({holder})")]
     Locked {
         /// Its process id, or `unknown`.
         holder: String,
+    },
+    /// A running stage of another process reads or writes a path.
+    #[error("'{path}' is busy: process {pid} works on it ({command})")]
+    PathBusy {
+        /// The path that this process wants.
+        path: String,
+        /// The process that is in the way.
+        pid: u32,
+        /// Its command line.
+        command: String,
     },
     /// A stage's command failed.
     #[error("stage '{stage}' failed: its command ended with {ending}")]
@@ -126,6 +139,21 @@ pub enum Error {
         command: String,
         /// `exit code 3` or `signal 9`.
         ending: String,
+        /// What it printed last.
+        #[source]
+        log: Option<Arc<LogTail>>,
+    },
+    /// Stages failed in a reproduction that went on without them.
+    #[error("{} failed", stages.join(", "))]
+    StagesFailed {
+        /// The stages.
+        stages: Vec<String>,
+    },
+    /// The answer to a question was no.
+    #[error("stage '{stage}' was not confirmed")]
+    Declined {
+        /// The stage.
+        stage: String,
     },
     /// A stage was stopped on request.
     #[error("stage '{stage}' was interrupted")]
@@ -152,6 +180,34 @@ pub enum Error {
     },
 }
 
+/// The end of a stage's log.
+#[derive(Debug, thiserror::Error)]
+pub struct LogTail {
+    /// The log, relative to the repository's root.
+    pub path: String,
+    /// Its last lines.
+    pub lines: Vec<String>,
+}
+
+impl std::fmt::Display for LogTail {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.lines.len() {
+            0 => write!(formatter, "it printed nothing ({})", self.path),
+            _ => write!(formatter, "{} ends with\n    {}", self.path, self.lines.join("\n    ")),
+        }
+    }
+}
+
+/// `'a', 'b'`, shortened when there are many.
+fn quoted(paths: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = paths.iter().take(SHOWN).map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", ");
+    if paths.len() > SHOWN {
+        text.push_str(&format!(" and {} more", paths.len() - SHOWN));
+    }
+    text
+}
+
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
@@ -160,6 +216,22 @@ impl Error {
 
     pub(crate) fn invalid(what: impl Into<String>) -> Self {
         Self::Invalid { what: what.into(), hint: None }
+    }
+
+    pub(crate) fn config(what: impl Into<String>) -> Self {
+        Self::Config { what: what.into(), hint: None }
+    }
+
+    pub(crate) fn config_hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Config { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// A level of configuration that does not exist here.
+    pub(crate) fn no_level() -> Self {
+        Self::config_hinted(
+            "this level of configuration belongs to a repository, and there is none here",
+            "use `--global`, or run the command inside a repository",
+        )
     }
 
     pub(crate) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -173,15 +245,21 @@ impl Classify for Error {
             Self::NotARepo { .. }
             | Self::NoSuchTarget { .. }
             | Self::Missing { .. }
+            | Self::Incomplete { .. }
             | Self::NotInCache { .. } => ErrorKind::NotFound,
             Self::RepoExists { .. } => ErrorKind::AlreadyExists,
             Self::NoGit { .. }
             | Self::Malformed { .. }
-            | Self::Unsupported { .. }
+            | Self::Config { .. }
             | Self::Invalid { .. }
             | Self::Graph { .. } => ErrorKind::Invalid,
-            Self::TrackedByGit { .. } | Self::Unsaved { .. } | Self::Locked { .. } => ErrorKind::Conflict,
+            Self::TrackedByGit { .. }
+            | Self::Unsaved { .. }
+            | Self::Locked { .. }
+            | Self::PathBusy { .. }
+            | Self::Declined { .. } => ErrorKind::Conflict,
             Self::StageFailed { .. }
+            | Self::StagesFailed { .. }
             | Self::Interrupted { .. }
             | Self::Observer { .. }
             | Self::Git { .. } => ErrorKind::Internal,
@@ -198,19 +276,22 @@ impl Classify for Error {
         match self {
             Self::NotARepo { .. } => Some("run the command inside a project, or create one first".into()),
             Self::NoGit { .. } => Some("run `git init` there first, or initialise without Git".into()),
-            Self::Invalid { hint, .. } => hint.clone(),
-            Self::Unsupported { key, .. } if key == "foreach" || key == "matrix" => {
-                Some("write the stages out, one for each item".into())
-            }
-            Self::NoSuchTarget { .. } => Some("list the stages with `lemnis status`".into()),
+            Self::Invalid { hint, .. } | Self::Config { hint, .. } => hint.clone(),
+            Self::NoSuchTarget { .. } => Some("list the stages with `lemnis stage list --all`".into()),
             Self::TrackedByGit { path } => Some(format!(
                 "stop tracking it: git rm -r --cached '{path}' && git commit -m 'stop tracking {path}'"
             )),
-            Self::NotInCache { .. } => Some("pull the data, or reproduce the stage that makes it".into()),
-            Self::Unsaved { path } => {
-                Some(format!("keep them with `lemnis add {path}`, or check out with force"))
+            Self::NotInCache { .. } | Self::Incomplete { .. } => {
+                Some("pull the data, or reproduce the stage that makes it".into())
             }
-            Self::Locked { .. } => Some("wait for the other command to end".into()),
+            Self::Unsaved { .. } => Some(
+                "keep them with `lemnis add` or `lemnis commit`, or give them up with `lemnis checkout --force`"
+                    .into(),
+            ),
+            Self::Locked { .. } => {
+                Some("wait for the other command to end, or run this one with --wait-for-lock".into())
+            }
+            Self::PathBusy { .. } => Some("wait for that command to end".into()),
             Self::StageFailed { command, .. } => Some(format!("run it by hand to see why: {command}")),
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some(format!("check who owns {} and its mode", path.display()))

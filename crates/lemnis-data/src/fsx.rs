@@ -86,6 +86,20 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Replaces `path` by `text` in one step, without a promise that it survives a power cut.
+pub(crate) fn write_scratch(path: &Path, text: &str) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut temp = tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .suffix(TEMP_SUFFIX)
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(dir)
+        .map_err(Error::io("write", path))?;
+    temp.write_all(text.as_bytes()).map_err(Error::io("write", path))?;
+    temp.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    Ok(())
+}
+
 /// Makes renames in `dir` durable; file systems that cannot are left alone.
 pub(crate) fn sync_dir(dir: &Path) {
     if let Ok(dir) = File::open(dir) {
@@ -150,14 +164,25 @@ pub(crate) fn chmod(path: &Path, mode: u32) -> Result<()> {
 
 /// Moves a temporary file to its place; across file systems it is copied beside it first.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    replace(from, to).map_err(Error::io("write", to))
+}
+
+/// As [`rename`]; a directory at `to` gives way.
+pub(crate) fn replace(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            let beside = to.with_file_name(format!(".lemnis-{}.tmp", std::process::id()));
-            fs::copy(from, &beside).map_err(Error::io("write", to))?;
+            let name = from.file_name().unwrap_or_default().to_string_lossy();
+            let beside =
+                to.with_file_name(format!("{TEMP_PREFIX}{}-{name}{TEMP_SUFFIX}", std::process::id()));
+            copy_content(from, &beside)?;
             let _ = fs::remove_file(from);
-            fs::rename(&beside, to).map_err(Error::io("write", to))
+            fs::rename(&beside, to)
         }
-        result => result.map_err(Error::io("write", to)),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            fs::remove_dir_all(to)?;
+            fs::rename(from, to)
+        }
+        result => result,
     }
 }
 

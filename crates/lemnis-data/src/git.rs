@@ -2,6 +2,9 @@
 //!
 //! The git binary is asked only when an output is new to Git; patterns are matched in process otherwise.
 
+use std::collections::HashSet;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,12 +30,11 @@ pub(crate) fn excludes(git_root: &Path) -> Result<Ignore> {
 
 /// Makes Git ignore `path`: adds `/name` to the `.gitignore` beside it unless it is ignored already.
 pub(crate) fn ignore(git_root: &Path, path: &Path, added: &mut Added) -> Result<()> {
-    if Ignore::covers(excludes(git_root)?, git_root, path, ".gitignore", path.is_dir())? {
-        return Ok(());
-    }
-    if run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some() {
-        return Ok(());
-    }
+    if is_ignored(git_root, path)? { Ok(()) } else { add_line(path, added) }
+}
+
+/// Adds `/name` to the `.gitignore` beside `path`, unless it is there.
+pub(crate) fn add_line(path: &Path, added: &mut Added) -> Result<()> {
     let Some((dir, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
     let file = dir.join(".gitignore");
     let mut text = fsx::read_text(&file)?.unwrap_or_default();
@@ -50,6 +52,81 @@ pub(crate) fn ignore(git_root: &Path, path: &Path, added: &mut Added) -> Result<
     Ok(())
 }
 
+/// Those of `paths` that Git ignores by any of its rules; Git is asked once.
+pub(crate) fn ignored(git_root: &Path, paths: &[PathBuf]) -> Result<HashSet<PathBuf>> {
+    let excludes = excludes(git_root)?;
+    let mut found = HashSet::new();
+    let mut question = Vec::new();
+    for path in paths {
+        if Ignore::covers(excludes.clone(), git_root, path, ".gitignore", path.is_dir())? {
+            found.insert(path.clone());
+        } else {
+            question.extend_from_slice(path.as_os_str().as_bytes());
+            question.push(0);
+        }
+    }
+    if !question.is_empty() {
+        let answer = ask(git_root, &["check-ignore", "-z", "--stdin"], question)?;
+        found.extend(answer.unwrap_or_default().split_terminator('\0').map(PathBuf::from));
+    }
+    Ok(found)
+}
+
+/// The first of `paths` that Git's index holds, or holds something below.
+pub(crate) fn first_tracked<'p>(git_root: &Path, paths: &'p [PathBuf]) -> Result<Option<&'p Path>> {
+    if !git_root.join(".git/index").exists() && git_root.join(".git").is_dir() {
+        return Ok(None);
+    }
+    for part in paths.chunks(256) {
+        let mut args = vec!["--literal-pathspecs".to_owned(), "ls-files".into(), "-z".into(), "--".into()];
+        args.extend(part.iter().map(|path| path.to_string_lossy().into_owned()));
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let listed = run(git_root, &args)?.unwrap_or_default();
+        for tracked in listed.split_terminator('\0') {
+            let tracked = git_root.join(tracked);
+            if let Some(path) = part.iter().find(|path| tracked.starts_with(path)) {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Added {
+    /// The `.gitignore` files that got lines.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.0.iter().map(|path| path.with_file_name(".gitignore")).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+}
+
+/// Whether Git ignores `path`; only Git itself is asked.
+pub(crate) fn ignores(git_root: &Path, path: &Path) -> Result<bool> {
+    Ok(run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some())
+}
+
+/// Where Git looks for hooks.
+pub(crate) fn hooks_dir(git_root: &Path) -> Result<PathBuf> {
+    let text = run(git_root, &["rev-parse", "--git-path", "hooks"])?.unwrap_or_default();
+    Ok(git_root.join(text.trim_end()))
+}
+
+/// `git config KEY VALUE`, for this repository alone.
+pub(crate) fn set(git_root: &Path, key: &str, value: &str) -> Result<()> {
+    match run(git_root, &["config", "--local", key, value])? {
+        Some(_) => Ok(()),
+        None => Err(Error::Git { command: "config".into(), message: format!("it refused {key}") }),
+    }
+}
+
+/// Whether Git ignores `path` by any of its rules.
+pub(crate) fn is_ignored(git_root: &Path, path: &Path) -> Result<bool> {
+    Ok(Ignore::covers(excludes(git_root)?, git_root, path, ".gitignore", path.is_dir())?
+        || ignores(git_root, path)?)
+}
+
 /// Takes back what [`ignore`] added.
 pub(crate) fn roll_back(added: Added) {
     for path in added.0 {
@@ -57,11 +134,15 @@ pub(crate) fn roll_back(added: Added) {
     }
 }
 
-fn unignore(path: &Path) -> Result<()> {
+/// Removes the line of `path` from the `.gitignore` beside it, and the file when nothing else is in it.
+pub(crate) fn unignore(path: &Path) -> Result<()> {
     let Some((dir, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
     let file = dir.join(".gitignore");
     let Some(text) = fsx::read_text(&file)? else { return Ok(()) };
     let line = escape(&format!("/{}", name.to_string_lossy()));
+    if !text.lines().any(|present| present.trim() == line.trim()) {
+        return Ok(());
+    }
     let kept: String = text.split_inclusive('\n').filter(|present| present.trim() != line.trim()).collect();
     if kept.is_empty() { fsx::remove(&file) } else { fsx::write_text(&file, &kept) }
 }
@@ -97,23 +178,53 @@ pub(crate) fn add(git_root: &Path, paths: &[PathBuf]) -> Result<()> {
     }
 }
 
+/// Stages what changed or vanished among `.dvc` files, `dvc.yaml`, `dvc.lock` and `.gitignore` that Git knows.
+pub(crate) fn update(git_root: &Path) -> Result<()> {
+    let known =
+        ["*.dvc", "dvc.yaml", "**/dvc.yaml", "dvc.lock", "**/dvc.lock", ".gitignore", "**/.gitignore"];
+    let listed: Vec<&str> = ["ls-files", "-z", "-m", "-d", "--"].into_iter().chain(known).collect();
+    let listed = run(git_root, &listed)?.unwrap_or_default();
+    let mut args = vec!["--literal-pathspecs", "add", "-u", "--"];
+    args.extend(listed.split_terminator('\0'));
+    if args.len() == 4 {
+        return Ok(());
+    }
+    run(git_root, &args).map(drop)
+}
+
 /// What git prints; `None` when it answers with exit code 1.
-fn run(git_root: &Path, args: &[&str]) -> Result<Option<String>> {
+pub(crate) fn run(git_root: &Path, args: &[&str]) -> Result<Option<String>> {
+    ask(git_root, args, Vec::new())
+}
+
+/// The same, with `input` for git to read.
+pub(crate) fn ask(git_root: &Path, args: &[&str], input: Vec<u8>) -> Result<Option<String>> {
+    let output = output(git_root, args, input)?;
+    Ok(output.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The same, as bytes.
+pub(crate) fn output(git_root: &Path, args: &[&str], input: Vec<u8>) -> Result<Option<Vec<u8>>> {
     let command = args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default();
-    let output = Command::new("git")
+    let failed = |message: String| Error::Git { command: command.into(), message };
+    let mut child = Command::new("git")
         .arg("-C")
         .arg(git_root)
         .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Error::Git { command: command.into(), message: error.to_string() })?;
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let stdin = child.stdin.take();
+    let writer = std::thread::spawn(move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(&input)));
+    let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
+    // git may answer and end before it has read everything
+    let _ = writer.join();
     match output.status.code() {
-        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
+        Some(0) => Ok(Some(output.stdout)),
         Some(1) => Ok(None),
-        _ => {
-            let message = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-            Err(Error::Git { command: command.into(), message })
-        }
+        _ => Err(failed(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; "))),
     }
 }
 

@@ -8,8 +8,10 @@ use md5::{Digest, Md5};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::progress::Task;
 
-const CHUNK: usize = 1 << 20;
+/// How much of a file is in memory at once.
+pub(crate) const CHUNK: usize = 1 << 20;
 
 /// Which hash an entry carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,19 +57,34 @@ pub(crate) fn sha256_bytes(bytes: &[u8]) -> String {
 
 /// The hash of a file's content.
 pub(crate) fn md5_file(path: &Path, name: HashName) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    md5_reader(&mut file, name).map_err(Error::io("read", path))
+    md5_file_seen(path, name, &Task::silent())
 }
 
-fn md5_reader(file: &mut impl Read, name: HashName) -> std::io::Result<String> {
+/// The same; `task` hears of every [`CHUNK`].
+pub(crate) fn md5_file_seen(path: &Path, name: HashName, task: &Task<'_>) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let size = file.metadata().map_err(Error::io("read", path))?.len();
+    // where chunks matter to the hash they keep their size
+    let buffer =
+        if name == HashName::Md5 { size.saturating_add(1).clamp(64, CHUNK as u64) as usize } else { CHUNK };
+    md5_reader(&mut file, name, buffer, task).map_err(Error::io("read", path))
+}
+
+fn md5_reader(
+    file: &mut impl Read,
+    name: HashName,
+    buffer: usize,
+    task: &Task<'_>,
+) -> std::io::Result<String> {
     let mut hasher = Md5::new();
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; buffer];
     loop {
         let length = fill(file, &mut buffer)?;
         if length == 0 {
             return Ok(hex(&hasher.finalize()));
         }
         let chunk = &buffer[..length];
+        task.advance(1);
         if name == HashName::Dos2Unix && is_text(&chunk[..length.min(512)]) {
             hasher.update(dos2unix(chunk));
         } else {
@@ -204,7 +221,7 @@ mod tests {
         for case in cases {
             let Some(bytes) = case["hex"].as_str().map(unhex) else { continue };
             for (name, key) in [(HashName::Md5, "md5"), (HashName::Dos2Unix, "md5_dos2unix")] {
-                let hash = md5_reader(&mut bytes.as_slice(), name).expect("reads");
+                let hash = md5_reader(&mut bytes.as_slice(), name, CHUNK, &Task::silent()).expect("reads");
                 assert_eq!(hash, case[key].as_str().expect("hash"), "{}", case["desc"]);
             }
         }

@@ -7,11 +7,27 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::fsx;
 
-struct Rule {
+/// One line of an ignore file.
+pub(crate) struct Rule {
     pattern: Vec<char>,
-    negated: bool,
-    directories_only: bool,
+    pub(crate) negated: bool,
+    pub(crate) directories_only: bool,
     anchored: bool,
+}
+
+impl Rule {
+    /// Whether the rule, of a file in `base`, speaks of `path`.
+    pub(crate) fn hits(&self, base: &Path, path: &Path, is_dir: bool) -> bool {
+        let Ok(relative) = path.strip_prefix(base) else { return false };
+        let text: Vec<char> = relative.to_string_lossy().chars().collect();
+        let name_at = text.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
+        self.hits_text(&text, name_at, is_dir)
+    }
+
+    fn hits_text(&self, text: &[char], name_at: usize, is_dir: bool) -> bool {
+        let subject = if self.anchored { text } else { &text[name_at..] };
+        (is_dir || !self.directories_only) && wild(&self.pattern, subject)
+    }
 }
 
 struct Rules {
@@ -51,11 +67,7 @@ impl Ignore {
             let text: Vec<char> = relative.to_string_lossy().chars().collect();
             let name_at = text.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
             for rule in level.rules.iter().rev() {
-                if rule.directories_only && !is_dir {
-                    continue;
-                }
-                let subject = if rule.anchored { &text[..] } else { &text[name_at..] };
-                if wild(&rule.pattern, subject) {
+                if rule.hits_text(&text, name_at, is_dir) {
                     return !rule.negated;
                 }
             }
@@ -83,7 +95,8 @@ impl Ignore {
     }
 }
 
-fn parse_rule(line: &str) -> Option<Rule> {
+/// The rule that a line holds; `None` for a comment or nothing.
+pub(crate) fn parse_rule(line: &str) -> Option<Rule> {
     let mut line = line.trim_end_matches('\r');
     while line.ends_with(' ') && !line.ends_with("\\ ") {
         line = &line[..line.len() - 1];

@@ -143,15 +143,16 @@ impl Index {
     /// Links stages and refuses graphs that cannot be run: shared or nested outputs, cycles.
     pub(crate) fn check(&mut self, repo: &Repo) -> Result<()> {
         let mut outs: BTreeMap<PathBuf, usize> = BTreeMap::new();
-        let broken = |what: String| Err(Error::Graph { what });
+        let broken = |stages: &[Stage], at: usize, what: String| {
+            Err(Error::Graph { what: format!("{}: {what}", place(repo, &stages[at])) })
+        };
         for (at, stage) in self.stages.iter().enumerate() {
             for out in &stage.outs {
                 if let Some(other) = outs.insert(out.path.clone(), at) {
                     let (a, b) = (self.stages[other].address(repo), stage.address(repo));
-                    return broken(format!(
-                        "the output '{}' belongs to both '{a}' and '{b}'",
-                        repo.show(&out.path)
-                    ));
+                    let shown = repo.show(&out.path);
+                    let what = format!("the output '{shown}' belongs to both '{a}' and '{b}'");
+                    return broken(&self.stages, at, what);
                 }
             }
         }
@@ -160,16 +161,15 @@ impl Index {
             if let Some((dir, owner)) = parent {
                 let (a, b) = (self.stages[*at].address(repo), self.stages[*owner].address(repo));
                 let (inner, outer) = (repo.show(path), repo.show(dir));
-                return broken(format!(
-                    "the output '{inner}' of '{a}' lies inside the output '{outer}' of '{b}'"
-                ));
+                let what = format!("the output '{inner}' of '{a}' lies inside the output '{outer}' of '{b}'");
+                return broken(&self.stages, *at, what);
             }
         }
         self.upstream.clear();
         for (at, stage) in self.stages.iter().enumerate() {
             if let Some(out) = stage.file.ancestors().find(|dir| outs.contains_key(*dir)) {
                 let (file, out) = (repo.show(&stage.file), repo.show(out));
-                return broken(format!("'{file}' lies inside the output '{out}'"));
+                return broken(&self.stages, at, format!("'{file}' lies inside the output '{out}'"));
             }
             let mut up: Vec<usize> = Vec::new();
             let paths =
@@ -181,7 +181,8 @@ impl Index {
                 for owner in above.chain(below) {
                     if owner == at {
                         let (dep, name) = (repo.show(path), stage.address(repo));
-                        return broken(format!("'{name}' depends on its own output at '{dep}'"));
+                        let what = format!("'{name}' depends on its own output at '{dep}'");
+                        return broken(&self.stages, at, what);
                     }
                     if !up.contains(&owner) {
                         up.push(owner);
@@ -218,9 +219,9 @@ impl Index {
                     Some(&up) => {
                         if marks[up] == Mark::Open {
                             let (a, b) = (self.stages[at].address(repo), self.stages[up].address(repo));
-                            return Err(Error::Graph {
-                                what: format!("'{a}' and '{b}' depend on each other"),
-                            });
+                            let place = place(repo, &self.stages[at]);
+                            let what = format!("{place}: '{a}' and '{b}' depend on each other");
+                            return Err(Error::Graph { what });
                         }
                         stack.push((at, next + 1));
                         stack.push((up, 0));
@@ -239,7 +240,8 @@ impl Index {
         self.upstream.get(at).map_or(&[], Vec::as_slice)
     }
 
-    /// The stages that a target names: a stage, a `dvc.yaml`, a `.dvc` file, an output or a path inside one.
+    /// The stages that a target names: a stage, a group of generated ones, a `dvc.yaml`, a `.dvc` file, an
+    /// output or a path inside one.
     pub(crate) fn find(&self, repo: &Repo, target: &str) -> Result<Vec<usize>> {
         let (file, name) = match target.rsplit_once(':') {
             Some((file, name)) => (file, Some(name)),
@@ -250,11 +252,22 @@ impl Index {
         let of = |test: &dyn Fn(&Stage) -> bool| -> Vec<usize> {
             all().filter(|(_, stage)| test(stage)).map(|(at, _)| at).collect()
         };
+        let named = |name: &str, file: &Path| {
+            let exact = of(&|stage| stage.name.as_deref() == Some(name) && stage.file == file);
+            if !exact.is_empty() {
+                return exact;
+            }
+            let in_group = |own: &str| own.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'));
+            of(&|stage| stage.name.as_deref().is_some_and(in_group) && stage.file == file)
+        };
         let found = match name {
-            Some(name) => of(&|stage| stage.name.as_deref() == Some(name) && stage.file == path),
+            Some(name) => {
+                let here = repo.cwd().join("dvc.yaml");
+                named(name, if file.is_empty() { &here } else { &path })
+            }
             None => {
                 let here = repo.cwd().join("dvc.yaml");
-                let mut found = of(&|stage| stage.name.as_deref() == Some(target) && stage.file == here);
+                let mut found = named(target, &here);
                 if found.is_empty() {
                     found = of(&|stage| stage.file == path);
                 }
@@ -266,17 +279,10 @@ impl Index {
         };
         if found.is_empty() { Err(lockfile::no_entry(target)) } else { Ok(found) }
     }
+}
 
-    /// The stages of several targets, without repetition.
-    pub(crate) fn find_all(&self, repo: &Repo, targets: &[String]) -> Result<Vec<usize>> {
-        let mut found = Vec::new();
-        for target in targets {
-            for at in self.find(repo, target)? {
-                if !found.contains(&at) {
-                    found.push(at);
-                }
-            }
-        }
-        Ok(found)
-    }
+/// Where a stage is defined: file and line.
+fn place(repo: &Repo, stage: &Stage) -> String {
+    let line = stage.name.as_deref().map_or(1, |name| dvcyaml::line_of(&stage.file, name));
+    format!("{}:{line}", repo.show(&stage.file))
 }

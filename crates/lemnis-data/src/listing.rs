@@ -8,6 +8,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::contents::Contents;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::TreeFile;
@@ -60,11 +61,17 @@ pub struct Source {
 
 /// Opens the repository at `url`, a directory or anything that Git can clone. `scratch` is where a clone is
 /// made; it is removed when the source is dropped.
-pub fn open_source(cwd: &Path, url: &str, rev: Option<&str>, scratch: &Path) -> Result<Source> {
+pub fn open_source(
+    cwd: &Path,
+    url: &str,
+    rev: Option<&str>,
+    scratch: &Path,
+    environment: &Environment,
+) -> Result<Source> {
     let path = fsx::normalize(cwd, Path::new(url.strip_prefix("file://").unwrap_or(url)));
     let bare = path.join("HEAD").is_file() && path.join("objects").is_dir();
     if path.is_dir() && !bare {
-        let repo = Repo::discover_any(&path)?;
+        let repo = Repo::discover_any(&path, environment)?;
         let repo = match rev {
             Some(rev) => at(&repo, rev, url)?,
             None => repo,
@@ -81,7 +88,7 @@ pub fn open_source(cwd: &Path, url: &str, rev: Option<&str>, scratch: &Path) -> 
     let target = holder.path().join("git");
     let source = if bare { path.to_string_lossy().into_owned() } else { url.to_owned() };
     revision::git(cwd, &["clone", "--quiet", "--bare", "--", &source, &target.to_string_lossy()])?;
-    let repo = at(&Repo::bare(&target)?, rev.unwrap_or("HEAD"), url)?;
+    let repo = at(&Repo::bare(&target, environment)?, rev.unwrap_or("HEAD"), url)?;
     Ok(Source { repo, _clone: Some(holder) })
 }
 

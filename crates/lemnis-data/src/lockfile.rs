@@ -11,7 +11,7 @@ use crate::fsx;
 use crate::hash::{HashName, Recorded};
 use crate::repo::Repo;
 use crate::stage::{self, At, Stage, fields};
-use crate::yaml::{Key, Map, Node, Value, emit, parse, set_stage};
+use crate::yaml::{Key, Map, Node, Shared, Value, emit_shared, parse, set_stage};
 
 const STAGE: [&str; 4] = ["cmd", "deps", "params", "outs"];
 const DEFAULT_PARAMS: &str = "params.yaml";
@@ -160,7 +160,8 @@ pub(crate) fn save(repo: &Repo, stage: &Stage) -> Result<()> {
         let mut root = Map::new();
         root.insert("schema".into(), Value::from("2.0"));
         root.insert("stages".into(), Value::Map(stages));
-        emit(&Value::Map(root))
+        let root = Value::Map(root);
+        emit_shared(&root, Shared::of_params(&root, 0))
     } else {
         let file = repo.show(&path);
         set_stage(&old, &file, name, &body)?

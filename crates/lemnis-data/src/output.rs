@@ -1,13 +1,14 @@
-//! Moves outputs between workspace and cache: storing, linking, checking out, removing.
+//! From the workspace into the cache: storing outputs and linking them back.
 //!
 //! A workspace file is replaced by rename, never written through, so a linked cache object cannot change.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::cache::Cache;
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
@@ -15,173 +16,125 @@ use crate::repo::umask;
 use crate::state::Known;
 use crate::workspace::{Found, Snapshot, Workspace, fingerprint};
 
-/// What a checkout did to one output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Restored {
-    Unchanged,
-    Changed,
-}
-
 impl Workspace<'_> {
     /// Puts what stands at `path` into the cache; with `relink` the workspace is linked as configured.
     pub(crate) fn store(&mut self, path: &Path, relink: bool) -> Result<Option<Recorded>> {
+        if fsx::metadata(path)?.is_some_and(|meta| meta.is_dir()) {
+            return self.store_dir(path, relink).map(Some);
+        }
         let Some(Snapshot { recorded, stat }) = self.snapshot(path, HashName::Md5)? else { return Ok(None) };
-        if !recorded.is_dir() {
-            let mut batch = self.cache.batch();
-            batch.add_file(path, &recorded.md5, &stat)?;
-            batch.commit()?;
-            if relink {
-                self.relink_file(path, &recorded.md5, recorded.isexec, true)?;
-            }
-            return Ok(Some(recorded));
-        }
-        let files = self.walk(path)?;
-        if fingerprint(&files) != stat {
-            return Err(changed(&self.repo.show(path)));
-        }
-        let key = self.key(path);
-        let mut tree = self.hash_files(&key, &files, HashName::Md5)?;
         let mut batch = self.cache.batch();
-        for (file, hashed) in files.iter().zip(&tree) {
-            batch.add_file(&file.path, &hashed.md5, &file.stat)?;
-        }
-        let bytes = hash::tree_bytes(&mut tree);
-        if hash::tree_md5(&bytes) != recorded.md5 {
-            return Err(changed(&self.repo.show(path)));
-        }
-        batch.add_bytes(&recorded.md5, &bytes)?;
+        batch.add_file(path, &recorded.md5, &stat)?;
         batch.commit()?;
         if relink {
-            let mut moved = false;
-            for file in &tree {
-                moved |= self.relink_file(&path.join(&file.relpath), &file.md5, false, false)?;
-            }
-            if moved {
-                self.remember(path, &tree)?;
-            }
+            self.relink_file(path, &recorded.md5, recorded.isexec)?;
         }
         Ok(Some(recorded))
     }
 
-    fn relink_file(&mut self, path: &Path, md5: &str, isexec: bool, remember: bool) -> Result<bool> {
-        if self.cache.is_linked(HashName::Md5, md5, path)? {
-            if remember && self.cache.copies() {
-                plain_mode(path, isexec)?;
-            }
-            return Ok(false);
+    fn store_dir(&mut self, path: &Path, relink: bool) -> Result<Recorded> {
+        let files = self.walk(path)?;
+        let key = self.key(path);
+        let mut tree = self.hash_files(&key, &files, HashName::Md5)?;
+        let task = self.repo.task("Storing", files.len());
+        let mut batch = self.cache.batch();
+        let sources: Vec<(&Path, &str, &Stat)> = files
+            .iter()
+            .zip(&tree)
+            .map(|(file, hashed)| (file.path.as_path(), hashed.md5.as_str(), &file.stat))
+            .collect();
+        batch.add_files(&sources, &task)?;
+        let bytes = hash::tree_bytes(&mut tree);
+        let md5 = hash::tree_md5(&bytes);
+        batch.add_bytes(&md5, &bytes)?;
+        batch.commit()?;
+        drop(task);
+        let stat = fingerprint(&files);
+        let nfiles = files.len() as u64;
+        self.state.put(&key, Known { md5: md5.clone(), stat, nfiles });
+        if relink {
+            self.relink_dir(path, &md5, &files, &tree)?;
         }
-        self.cache.link(HashName::Md5, md5, path)?;
-        self.finish_file(path, md5, isexec, remember)?;
-        Ok(true)
+        let (size, nfiles) = (Some(stat.size), Some(nfiles));
+        Ok(Recorded { name: HashName::Md5, md5, size, nfiles, isexec: false })
     }
 
-    fn finish_file(&mut self, path: &Path, md5: &str, isexec: bool, remember: bool) -> Result<()> {
+    /// Links the file, which holds `md5`, as configured.
+    pub(crate) fn relink_file(&mut self, path: &Path, md5: &str, isexec: bool) -> Result<()> {
+        if self.cache.is_linked(HashName::Md5, md5, path)? && !self.cache.would_rather_link() {
+            if self.cache.copies() {
+                plain_mode(path, isexec)?;
+            }
+        } else {
+            self.cache.link(HashName::Md5, md5, path)?;
+        }
+        self.remember_file(path, md5, isexec)
+    }
+
+    /// Links the files of a directory as configured. `files` and `tree` are its content, in the same order.
+    pub(crate) fn relink_dir(
+        &mut self,
+        path: &Path,
+        md5: &str,
+        files: &[Found],
+        tree: &[TreeFile],
+    ) -> Result<()> {
+        let other: Vec<bool> = files
+            .par_iter()
+            .zip(tree)
+            .map(|(file, hashed)| self.cache.is_linked(HashName::Md5, &hashed.md5, &file.path).map(|is| !is))
+            .collect::<Result<_>>()?;
+        let links: Vec<(&str, PathBuf)> = tree
+            .iter()
+            .zip(files)
+            .zip(&other)
+            .filter(|(_, other)| **other)
+            .map(|((hashed, file), _)| (hashed.md5.as_str(), file.path.clone()))
+            .collect();
+        let task = self.repo.task("Linking", links.len());
+        self.cache.link_all(HashName::Md5, &links, &task)?;
+        drop(task);
+        let found = if links.is_empty() { files.to_vec() } else { self.walk(path)? };
+        self.remember_dir(path, md5, &found, tree)
+    }
+
+    /// Sets the executable bit of a restored file and notes its hash.
+    pub(crate) fn remember_file(&mut self, path: &Path, md5: &str, isexec: bool) -> Result<()> {
         let Some(meta) = fsx::metadata(path)? else { return Ok(()) };
-        if isexec {
+        if isexec && meta.permissions().mode() & 0o100 == 0 {
             fsx::chmod(path, (meta.permissions().mode() & 0o7777) | 0o100)?;
         }
-        if remember {
-            let key = self.key(path);
-            self.state.put(&key, Known { md5: md5.to_owned(), stat: Stat::of(&meta), nfiles: 1 });
-        }
+        let key = self.key(path);
+        let known = Known { md5: md5.to_owned(), stat: Stat::of(&meta), nfiles: 1 };
+        self.state.put(&key, known.clone());
+        self.state.note_link(&key, known);
         Ok(())
     }
 
-    /// Notes the hashes of a directory that was just linked, without reading it.
-    fn remember(&mut self, path: &Path, tree: &[TreeFile]) -> Result<()> {
-        let files = self.walk(path)?;
-        let by_name: BTreeMap<&str, &str> =
-            tree.iter().map(|f| (f.relpath.as_str(), f.md5.as_str())).collect();
-        let mut known = std::collections::HashMap::new();
-        for Found { relpath, stat, .. } in &files {
-            let Some(md5) = by_name.get(relpath.as_str()) else { return Ok(()) };
-            known.insert(relpath.clone(), Known { md5: (*md5).to_owned(), stat: *stat, nfiles: 1 });
-        }
-        let key = self.key(path);
-        self.state.put_files(&key, &known)
-    }
-
-    /// Makes the workspace hold `recorded` at `path`. Content that is in no cache is kept unless `force`.
-    /// `cache` is the store to link from.
-    pub(crate) fn restore(
+    /// Notes the hashes of a directory that was just linked, without reading it. `found` is what is there;
+    /// when that is not `tree`, somebody else is at work and nothing is noted.
+    pub(crate) fn remember_dir(
         &mut self,
         path: &Path,
-        recorded: &Recorded,
-        force: bool,
-        cache: &Cache,
-    ) -> Result<Restored> {
-        let shown = self.repo.show(path);
-        let current = self.snapshot(path, recorded.name)?;
-        if current.as_ref().is_some_and(|now| now.recorded.md5 == recorded.md5) {
-            return Ok(Restored::Unchanged);
+        md5: &str,
+        found: &[Found],
+        tree: &[TreeFile],
+    ) -> Result<()> {
+        if found.len() != tree.len() || found.iter().zip(tree).any(|(f, t)| f.relpath != t.relpath) {
+            return Ok(());
         }
-        let missing = cache.missing(recorded)?;
-        if missing > 0 {
-            return Err(Error::NotInCache { path: shown, missing });
+        let mut files = HashMap::with_capacity(tree.len());
+        for (file, hashed) in found.iter().zip(tree) {
+            let known = Known { md5: hashed.md5.clone(), stat: file.stat, nfiles: 1 };
+            files.insert(file.relpath.clone(), known);
         }
-        if let Some(now) = current.filter(|_| !force)
-            && cache.missing(&now.recorded)? > 0
-            && !self.partly_recorded(path, &now, recorded, cache)?
-        {
-            return Err(Error::Unsaved { path: shown });
-        }
-        if recorded.is_dir() {
-            self.restore_dir(path, recorded, cache)?;
-        } else {
-            cache.link(recorded.name, &recorded.md5, path)?;
-            self.finish_file(path, &recorded.md5, recorded.isexec, recorded.name == HashName::Md5)?;
-        }
-        Ok(Restored::Changed)
-    }
-
-    /// Whether every file of the directory is in the cache: what an interrupted checkout leaves behind.
-    fn partly_recorded(
-        &mut self,
-        path: &Path,
-        now: &Snapshot,
-        wanted: &Recorded,
-        cache: &Cache,
-    ) -> Result<bool> {
-        if !now.recorded.is_dir() || !wanted.is_dir() {
-            return Ok(false);
-        }
-        let files = self.walk(path)?;
         let key = self.key(path);
-        for file in self.hash_files(&key, &files, wanted.name)? {
-            if !cache.has(wanted.name, &file.md5)? {
-                return Ok(false);
-            }
+        if self.state.files_of(&key) != files {
+            self.state.put_files(&key, &files)?;
         }
-        Ok(true)
-    }
-
-    fn restore_dir(&mut self, path: &Path, recorded: &Recorded, cache: &Cache) -> Result<()> {
-        let tree = cache.tree(recorded.name, &recorded.md5)?;
-        let tree = tree.ok_or_else(|| Error::NotInCache { path: self.repo.show(path), missing: 1 })?;
-        if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_dir()) {
-            fsx::remove(path)?;
-        }
-        fsx::create_dirs(path)?;
-        let wanted: BTreeMap<&str, &str> =
-            tree.iter().map(|f| (f.relpath.as_str(), f.md5.as_str())).collect();
-        let files = self.walk(path)?;
-        let key = self.key(path);
-        let hashed = self.hash_files(&key, &files, recorded.name)?;
-        let mut right = std::collections::HashSet::new();
-        for (found, hashed) in files.iter().zip(&hashed) {
-            if wanted.get(found.relpath.as_str()) == Some(&hashed.md5.as_str()) {
-                right.insert(found.relpath.clone());
-            } else {
-                fsx::remove(&found.path)?;
-                prune(found.path.parent(), path);
-            }
-        }
-        for file in tree.iter().filter(|file| !right.contains(&file.relpath)) {
-            cache.link(recorded.name, &file.md5, &path.join(&file.relpath))?;
-        }
-        if recorded.name == HashName::Md5 {
-            self.remember(path, &tree)?;
-        }
+        let known = Known { md5: md5.to_owned(), stat: fingerprint(found), nfiles: found.len() as u64 };
+        self.state.put(&key, known.clone());
+        self.state.note_link(&key, known);
         Ok(())
     }
 }
@@ -196,16 +149,6 @@ fn plain_mode(path: &Path, isexec: bool) -> Result<()> {
     Ok(())
 }
 
-/// Removes directories that became empty, up to but not including `root`.
-fn prune(mut dir: Option<&Path>, root: &Path) {
-    while let Some(at) = dir.filter(|at| *at != root && at.starts_with(root)) {
-        if fs::remove_dir(at).is_err() {
-            return;
-        }
-        dir = at.parent();
-    }
-}
-
 /// Cuts a kept output loose from the cache, so that a command may write it in place.
 pub(crate) fn unprotect(path: &Path) -> Result<()> {
     let Ok(meta) = fs::symlink_metadata(path) else { return Ok(()) };
@@ -215,6 +158,7 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
         }
         return Ok(());
     }
+    let mode = fs::metadata(path).map_or(0, |target| target.mode());
     let linked = meta.file_type().is_symlink() || meta.nlink() > 1;
     if linked && fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
         let dir = path.parent().unwrap_or(Path::new("."));
@@ -226,12 +170,5 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
     } else if linked {
         return Ok(());
     }
-    fsx::chmod(path, (0o666 & !umask()) | (meta.mode() & 0o100))
-}
-
-fn changed(path: &str) -> Error {
-    Error::hinted(
-        format!("{path} changed while it was being stored"),
-        "let the program that writes it finish and run the command again",
-    )
+    fsx::chmod(path, (0o666 & !umask()) | (mode & 0o100))
 }

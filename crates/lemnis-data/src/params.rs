@@ -3,31 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::datafile;
 use crate::error::{Error, Result};
 use crate::repo::Repo;
 use crate::stage::ParamDep;
-use crate::yaml::{Key, Map, Value, parse};
+use crate::yaml::{Key, Map, Value};
 
 /// What a parameter file holds; `None` when it is not there.
 pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
     let file = repo.show(path);
     let malformed = |line, message: String| Error::Malformed { file: file.clone(), line, message };
-    let extension = path.extension().and_then(|text| text.to_str()).unwrap_or_default().to_ascii_lowercase();
     if !repo.has(path)? {
         return Ok(None);
     }
     let Some(text) = repo.read_text(path)? else { return Ok(None) };
-    let value = match extension.as_str() {
-        "json" => {
-            let json: serde_json::Value =
-                serde_json::from_str(&text).map_err(|error| malformed(error.line(), error.to_string()))?;
-            Value::from_json(&json)
-        }
-        "toml" | "py" => {
-            return Err(malformed(1, format!("parameters in .{extension} files are not supported")));
-        }
-        _ => parse(&text, &file)?.to_value(),
-    };
+    let value = datafile::read(path, &file, &text)?;
     match value {
         Value::Map(map) => {
             if let Some(text) = find_date(&Value::Map(map.clone())) {

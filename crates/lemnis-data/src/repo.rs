@@ -1,14 +1,15 @@
 //! The repository: a root with a `.dvc` directory, its configuration and the lock that DVC shares.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::fsx::{TEMP_PREFIX, TEMP_SUFFIX};
+use crate::locks::{Lock, Patience};
+use crate::progress::{Progress, Task};
 use crate::revision::GitTree;
 use crate::{fsx, git};
 
@@ -29,6 +30,23 @@ const DVC_GITIGNORE: [&str; 3] = ["/config.local", "/tmp", "/cache"];
 pub struct InitOptions {
     /// Do without Git.
     pub no_scm: bool,
+    /// Lie below the root of the Git repository instead of at it.
+    pub subdir: bool,
+    /// Replace a repository that is there, with its cache.
+    pub force: bool,
+}
+
+/// What a repository uses, for reports.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct About {
+    /// Where its objects lie, absolute.
+    pub cache_dir: String,
+    /// The ways in which its files can share bytes with the cache; none while there is no cache.
+    pub link_types: Vec<String>,
+    /// Its remotes by name.
+    pub remotes: Vec<String>,
+    /// Whether it works with Git.
+    pub git: bool,
 }
 
 /// A data repository in DVC's layout.
@@ -40,69 +58,104 @@ pub struct Repo {
     config: Config,
     /// The commit that is looked at instead of the working tree.
     revision: Option<Arc<GitTree>>,
+    progress: Option<Arc<dyn Progress>>,
+    environment: Environment,
 }
 
 impl Repo {
     /// The repository that holds `start`, which must be an existing directory. Paths in messages and in
     /// [`Status`](crate::Status) are relative to `start`.
-    pub fn discover(start: &Path) -> Result<Self> {
+    pub fn discover(start: &Path, environment: &Environment) -> Result<Self> {
         let cwd = std::path::absolute(start).map_err(Error::io("look at", start))?;
         let cwd = fsx::normalize(&cwd, Path::new(""));
-        let root = cwd.ancestors().find(|at| at.join(".dvc").is_dir()).map(Path::to_path_buf);
-        let root = root.ok_or_else(|| Error::NotARepo { dir: cwd.clone() })?;
-        let config = Config::load(&root.join(".dvc"))?;
+        let root = find_root(&cwd).ok_or_else(|| Error::NotARepo { dir: cwd.clone() })?;
+        let config = Config::load(&root.join(".dvc"), environment)?;
         let git_root = if config.no_scm { None } else { git::root_of(&root) };
-        Ok(Self { root, cwd, git_root, config, revision: None })
+        let environment = environment.clone();
+        Ok(Self { root, cwd, git_root, config, revision: None, progress: None, environment })
     }
 
     /// The repository that holds `start` or, where there is none, the directory itself, which may be in Git.
-    pub(crate) fn discover_any(start: &Path) -> Result<Self> {
-        match Self::discover(start) {
+    pub(crate) fn discover_any(start: &Path, environment: &Environment) -> Result<Self> {
+        match Self::discover(start, environment) {
             Err(Error::NotARepo { dir }) => {
-                let config = Config::load(&dir.join(".dvc"))?;
+                let config = Config::load(&dir.join(".dvc"), environment)?;
                 let git_root = git::root_of(&dir);
                 let root = git_root.clone().unwrap_or_else(|| dir.clone());
-                Ok(Self { root, cwd: dir, git_root, config, revision: None })
+                let environment = environment.clone();
+                Ok(Self { root, cwd: dir, git_root, config, revision: None, progress: None, environment })
             }
             other => other,
         }
     }
 
     /// The bare Git repository at `git_dir`, to be looked at through one of its commits.
-    pub(crate) fn bare(git_dir: &Path) -> Result<Self> {
+    pub(crate) fn bare(git_dir: &Path, environment: &Environment) -> Result<Self> {
         let root = git_dir.to_path_buf();
-        let config = Config::load(&root.join(".dvc"))?;
-        Ok(Self { cwd: root.clone(), git_root: Some(root.clone()), root, config, revision: None })
+        let config = Config::load(&root.join(".dvc"), environment)?;
+        Ok(Self {
+            cwd: root.clone(),
+            git_root: Some(root.clone()),
+            root,
+            config,
+            revision: None,
+            progress: None,
+            environment: environment.clone(),
+        })
     }
 
     /// Makes `dir` a repository with the files that `dvc init` writes; with Git they are staged.
-    pub fn init(dir: &Path, options: InitOptions) -> Result<Self> {
+    pub fn init(dir: &Path, options: InitOptions, environment: &Environment) -> Result<Self> {
         let dir =
             fsx::normalize(&std::path::absolute(dir).map_err(Error::io("look at", dir))?, Path::new(""));
         let dvc_dir = dir.join(".dvc");
-        if dvc_dir.exists() {
+        if options.no_scm && options.subdir {
+            return Err(Error::invalid("a repository without Git has no parent to lie in"));
+        }
+        if dvc_dir.exists() && !options.force {
             return Err(Error::RepoExists { dir });
         }
-        if !options.no_scm && !dir.join(".git").exists() {
-            return Err(Error::NoGit { dir });
+        let git_root =
+            if options.subdir { git::root_of(&dir) } else { git::root_of(&dir).filter(|at| *at == dir) };
+        match &git_root {
+            _ if options.no_scm => {}
+            None => return Err(Error::NoGit { dir }),
+            Some(root) if git::ignores(root, &dvc_dir)? => {
+                return Err(Error::hinted(
+                    format!("{} is ignored by git", dvc_dir.display()),
+                    "take its pattern out of .gitignore, or add '!.dvc'",
+                ));
+            }
+            Some(_) => {}
         }
+        fsx::create_dirs(&dir)?;
         let staging = tempfile::Builder::new()
             .prefix(".dvc-")
             .tempdir_in(&dir)
             .map_err(Error::io("create a directory in", &dir))?;
         let config = if options.no_scm { "[core]\n    no_scm = True\n" } else { "" };
         fsx::write_text(&staging.path().join("config"), config)?;
-        fsx::write_text(&staging.path().join(".gitignore"), &(DVC_GITIGNORE.join("\n") + "\n"))?;
+        if !options.no_scm {
+            fsx::write_text(&staging.path().join(".gitignore"), &(DVC_GITIGNORE.join("\n") + "\n"))?;
+        }
         fsx::create_dirs(&staging.path().join("tmp"))?;
         fsx::write_text(&staging.path().join("tmp/btime"), "")?;
         if fsx::metadata(&dir.join(".dvcignore"))?.is_none() {
             fsx::write_text(&dir.join(".dvcignore"), DVCIGNORE)?;
         }
         fsx::chmod(staging.path(), 0o777 & !umask())?;
-        std::fs::rename(staging.path(), &dvc_dir).map_err(Error::io("create", &dvc_dir))?;
-        let _ = staging.keep();
+        let fresh = staging.keep();
+        if dvc_dir.exists() {
+            // The old one goes as a whole: what a crash leaves is the old, the new, or neither with the old aside.
+            let old = dir.join(format!("{TEMP_PREFIX}old-{}{TEMP_SUFFIX}", std::process::id()));
+            std::fs::rename(&dvc_dir, &old).map_err(Error::io("replace", &dvc_dir))?;
+            std::fs::rename(&fresh, &dvc_dir).map_err(Error::io("create", &dvc_dir))?;
+            fsx::remove(&old)?;
+        } else {
+            std::fs::rename(&fresh, &dvc_dir).map_err(Error::io("create", &dvc_dir))?;
+        }
         fsx::sync_dir(&dir);
-        let repo = Self::discover(&dir)?;
+        let repo = Self::discover(&dir, environment)?;
         if let Some(git_root) = &repo.git_root {
             let files = [dvc_dir.join(".gitignore"), dvc_dir.join("config"), dir.join(".dvcignore")];
             git::add(git_root, &files)?;
@@ -110,14 +163,84 @@ impl Repo {
         Ok(repo)
     }
 
+    /// This repository as another revision defines it, with that revision's definitions in `root`. Cache and
+    /// configuration stay; Git's rules do not reach there.
+    pub(crate) fn exported_to(&self, root: &Path) -> Self {
+        let inner = self.cwd.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        Self {
+            root: root.to_path_buf(),
+            cwd: root.join(inner),
+            git_root: None,
+            config: self.config.clone(),
+            revision: None,
+            progress: None,
+            environment: self.environment.clone(),
+        }
+    }
+
     /// The directory that holds `.dvc`, absolute.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// The way from where the repository was opened to its root.
+    pub fn root_from_cwd(&self) -> String {
+        fsx::relative(&self.root, &self.cwd)
+    }
+
+    /// What the repository uses.
+    pub fn describe(&self) -> Result<About> {
+        let cache_dir = self.config.cache_dir.clone();
+        let link_types = if cache_dir.is_dir() { self.possible_links(&cache_dir)? } else { Vec::new() };
+        Ok(About {
+            cache_dir: cache_dir.display().to_string(),
+            link_types,
+            remotes: self.config.remotes.keys().cloned().collect(),
+            git: self.git_root.is_some(),
+        })
+    }
+
+    /// Tries each way to link a file of the workspace to the cache.
+    fn possible_links(&self, cache_dir: &Path) -> Result<Vec<String>> {
+        let scratch = |dir: &Path| {
+            tempfile::Builder::new()
+                .prefix(TEMP_PREFIX)
+                .suffix(TEMP_SUFFIX)
+                .tempdir_in(dir)
+                .map_err(Error::io("create a directory in", dir))
+        };
+        fsx::create_dirs(&self.tmp_dir())?;
+        let (there, here) = (scratch(cache_dir)?, scratch(&self.tmp_dir())?);
+        let source = there.path().join("object");
+        fsx::write_scratch(&source, "x")?;
+        let to = |name: &str| here.path().join(name);
+        let tried = [
+            ("reflink", fsx::reflink(&source, &to("reflink")).is_ok()),
+            ("hardlink", std::fs::hard_link(&source, to("hardlink")).is_ok()),
+            ("symlink", std::os::unix::fs::symlink(&source, to("symlink")).is_ok()),
+        ];
+        Ok(tried.into_iter().filter(|(_, works)| *works).map(|(name, _)| name.to_owned()).collect())
+    }
+
     /// The name of the default remote, where one is configured.
     pub fn default_remote(&self) -> Option<&str> {
         self.config.remote.as_deref()
+    }
+
+    /// Lets `listener` follow long work.
+    pub fn with_progress(mut self, listener: Arc<dyn Progress>) -> Self {
+        self.progress = Some(listener);
+        self
+    }
+
+    /// Work of `total` steps begins; the listener hears of it until the task is dropped.
+    pub(crate) fn task(&self, what: &str, total: usize) -> Task<'_> {
+        Task::begin(self.progress.as_ref(), what, total)
+    }
+
+    /// An option of the merged configuration such as `core.checksum_jobs`, where it is set.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.config.get(key)
     }
 
     pub(crate) fn cwd(&self) -> &Path {
@@ -126,6 +249,11 @@ impl Repo {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What the process that opened it said about itself.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     pub(crate) fn git_root(&self) -> Option<&Path> {
@@ -140,7 +268,15 @@ impl Repo {
     /// This repository with `tree` in place of the working tree.
     pub(crate) fn seen_through(&self, tree: Arc<GitTree>) -> Self {
         let (root, cwd, git_root) = (self.root.clone(), self.cwd.clone(), self.git_root.clone());
-        Self { root, cwd, git_root, config: self.config.clone(), revision: Some(tree) }
+        Self {
+            root,
+            cwd,
+            git_root,
+            config: self.config.clone(),
+            revision: Some(tree),
+            progress: None,
+            environment: self.environment.clone(),
+        }
     }
 
     pub(crate) fn tmp_dir(&self) -> PathBuf {
@@ -162,48 +298,23 @@ impl Repo {
     }
 
     /// Takes the lock that DVC takes, waiting up to three seconds.
-    pub(crate) fn lock(&self) -> Result<RepoLock> {
+    pub(crate) fn lock(&self) -> Result<Lock> {
         self.lock_within(LOCK_RETRIES)
     }
 
     /// Takes the lock again after a stage ran, waiting up to two minutes.
-    pub(crate) fn relock(&self) -> Result<RepoLock> {
+    pub(crate) fn relock(&self) -> Result<Lock> {
         self.lock_within(RELOCK_RETRIES)
     }
 
-    fn lock_within(&self, retries: u32) -> Result<RepoLock> {
+    fn lock_within(&self, retries: u32) -> Result<Lock> {
         let dir = self.tmp_dir();
         fsx::create_dirs(&dir)?;
-        let path = dir.join("lock");
-        for attempt in 0..=retries {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(Error::io("lock", &path))?;
-            match file.try_lock() {
-                Ok(()) => {
-                    let text = format!(" {}\n", std::process::id());
-                    file.rewind().map_err(Error::io("lock", &path))?;
-                    file.write_all(text.as_bytes()).map_err(Error::io("lock", &path))?;
-                    file.set_len(text.len() as u64).map_err(Error::io("lock", &path))?;
-                    self.restore_gitignore()?;
-                    return Ok(RepoLock { _file: file });
-                }
-                Err(TryLockError::WouldBlock) if attempt < retries => thread::sleep(LOCK_DELAY),
-                Err(TryLockError::WouldBlock) => {
-                    let mut text = String::new();
-                    let _ = file.read_to_string(&mut text);
-                    let pid = text.trim();
-                    let holder = if pid.is_empty() { "unknown".into() } else { format!("process {pid}") };
-                    return Err(Error::Locked { holder });
-                }
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
-            }
-        }
-        Err(Error::Locked { holder: "unknown".into() })
+        let retries = (!self.environment.waits_for_lock()).then_some(retries);
+        let patience = Patience { retries, delay: LOCK_DELAY };
+        let lock = Lock::take(&dir.join("lock"), self.config.hardlink_lock, patience)?;
+        self.restore_gitignore()?;
+        Ok(lock)
     }
 
     /// Brings back lines of `.dvc/.gitignore` that keep the cache out of Git.
@@ -229,9 +340,9 @@ impl Repo {
     }
 }
 
-/// Holds the repository; freed when dropped or when the process dies.
-pub(crate) struct RepoLock {
-    _file: File,
+/// The root of the repository that holds `dir`.
+pub(crate) fn find_root(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find(|at| at.join(".dvc").is_dir()).map(Path::to_path_buf)
 }
 
 /// The process's umask.

@@ -1,44 +1,107 @@
 //! Brings pipelines up to date: runs what is stale, restores what was made before, skips the rest.
 //!
 //! A stage's entry in `dvc.lock` is written last, after its outputs are safe in the cache. So a run that is
-//! killed at any point leaves the old entry or none, and the next one finds the stage stale.
+//! killed at any point leaves the old entry or none, and the next one finds the stage stale. Commands run on
+//! threads of their own; everything that touches the repository happens on the caller's thread, under its
+//! lock, one stage after the other.
+
+mod pick;
+mod plan;
+mod prepare;
+mod record;
+mod schedule;
+mod stale;
+mod task;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::hash::HashName;
 use crate::index::Index;
-use crate::lockfile::{self, LockEntry};
-use crate::output::{Restored, unprotect};
 use crate::repo::Repo;
-use crate::run::{self, Job, StageGuard};
-use crate::stage::Stage;
-use crate::status::{DepChange, deps, output};
 use crate::workspace::Workspace;
-use crate::{dvcfile, fsx, git, params, runcache};
+
+pub(crate) use pick::{Pick, pick};
+pub(crate) use plan::Graph;
+pub(crate) use record::record_inputs;
 
 /// What to bring up to date, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Reproduce {
-    /// Stages, outputs or files; none means the `dvc.yaml` where the repository was opened.
+    /// Stages, groups, outputs or files; none means the `dvc.yaml` where the repository was opened.
     pub targets: Vec<String>,
+    /// A target that is a directory means all stages inside it.
+    pub recursive: bool,
+    /// Targets are shell patterns of stage names.
+    pub glob: bool,
+    /// What belongs to the targets.
+    pub scope: Scope,
     /// Run stages even when nothing changed, and never restore.
     pub force: bool,
+    /// Run everything that directly depends on a stage that ran.
+    pub force_downstream: bool,
+    /// Change nothing: only tell what would be run.
+    pub dry: bool,
+    /// Ask the observer before each stage.
+    pub interactive: bool,
+    /// Fetch missing data and earlier results from the remote.
+    pub pull: bool,
+    /// Skip stages whose data is missing but otherwise unchanged.
+    pub allow_missing: bool,
     /// Do not restore results of earlier runs with the same inputs.
     pub no_run_cache: bool,
+    /// Leave outputs out of the cache.
+    pub no_commit: bool,
+    /// What a failed stage means for the others.
+    pub on_error: OnError,
+    /// How many stages may run at once; zero counts as one.
+    pub jobs: usize,
     /// Environment variables that are set for every command.
     pub env: Vec<(String, String)>,
-    /// The user's shell; `/bin/sh` when absent.
-    pub shell: Option<String>,
-    /// Set by the caller to stop: the running command is interrupted and the call fails.
+    /// Set by the caller to stop: the running commands are interrupted and the call fails.
     pub cancel: Option<Arc<AtomicBool>>,
 }
 
-/// Follows a reproduction.
+/// Which stages belong to a reproduction's targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// The targets and what they depend on.
+    #[default]
+    Upstream,
+    /// The targets alone.
+    Single,
+    /// The targets and what depends on them.
+    Downstream,
+    /// The whole pipelines of the targets.
+    Pipelines,
+    /// Everything in the repository; the targets do not matter.
+    All,
+}
+
+/// What a failed stage means for the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// No further stage is started.
+    #[default]
+    Stop,
+    /// Only what depends on it is left out; the call fails in the end.
+    KeepGoing,
+    /// Nothing; the call succeeds.
+    Ignore,
+}
+
+/// Where a command printed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// Follows a reproduction, always on the caller's thread.
 pub trait Observer {
     /// Called only when the stage's command is about to run, with the reason; the variables that it
     /// returns are added to the command's environment. An error keeps the stage from running.
@@ -48,8 +111,35 @@ pub trait Observer {
         why: &str,
     ) -> Result<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>>;
 
+    /// Called in a dry run for a stage that would run, with its commands; `cached` when its outputs would
+    /// come from the cache.
+    fn stage_would_run(&mut self, stage: &str, why: &str, cached: bool, commands: &[&str]) {
+        let _ = (stage, why, cached, commands);
+    }
+
+    /// Whether to go on with the stage; asked only in an interactive reproduction.
+    fn confirm(&mut self, stage: &str) -> bool {
+        let _ = stage;
+        true
+    }
+
+    /// The stage now runs this command, or this line of it.
+    fn stage_command(&mut self, stage: &str, command: &str) {
+        let _ = (stage, command);
+    }
+
+    /// Bytes that the command printed, as they come.
+    fn stage_output(&mut self, stage: &str, stream: Stream, bytes: &[u8]) {
+        let _ = (stage, stream, bytes);
+    }
+
     /// A line that the command printed, without its line end.
     fn stage_line(&mut self, stage: &str, line: &str);
+
+    /// The stage failed and the reproduction goes on, without the stages in `skipped`.
+    fn stage_failed(&mut self, stage: &str, error: &Error, skipped: &[String]) {
+        let _ = (stage, error, skipped);
+    }
 
     /// The stage is dealt with.
     fn stage_done(&mut self, outcome: &StageOutcome);
@@ -78,281 +168,36 @@ pub enum Outcome {
     Skipped,
     /// Its outputs came from the cache: the same inputs were seen before.
     Restored,
+    /// Its outputs came from the remote: only they were missing.
+    Pulled,
     /// It is frozen: its outputs were recorded as they are.
     Frozen,
     /// A tracked file that is no command's output had changed and was recorded.
     Committed,
+    /// It is stale; a dry run does no more than say so.
+    Planned,
+    /// Its command failed, and that was to be ignored.
+    Failed,
 }
 
-/// Reproduces the targets and what they depend on, dependencies first. Outcomes come in that order; the
-/// first failure ends the call, stages before it stay done.
+impl Outcome {
+    /// Whether the stage changed, or in a dry run would.
+    pub fn is_change(self) -> bool {
+        !matches!(self, Self::Skipped | Self::Pulled | Self::Failed)
+    }
+}
+
+/// Reproduces the targets and what belongs to them, dependencies first. Outcomes come in the order in which
+/// stages ended. The first failure ends the call unless `on_error` says otherwise; stages before it stay done.
 pub fn reproduce(repo: &Repo, how: &Reproduce, observer: &mut dyn Observer) -> Result<Vec<StageOutcome>> {
     let mut workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
     index.check(repo)?;
-    let here = repo.cwd().join("dvc.yaml");
-    let targets = if how.targets.is_empty() {
-        if !here.is_file() {
-            return Err(Error::Missing { what: "pipeline file", path: repo.show(&here) });
-        }
-        let own = |(at, stage): (usize, &Stage)| (stage.file == here).then_some(at);
-        index.stages.iter().enumerate().filter_map(own).collect()
-    } else {
-        index.find_all(repo, &how.targets)?
-    };
-    let mut outcomes = Vec::new();
-    let mut result = Ok(());
-    for at in index.order(&targets, true, repo)? {
-        match one(&mut workspace, &mut index.stages[at], how, observer) {
-            Ok(outcome) => {
-                observer.stage_done(&outcome);
-                outcomes.push(outcome);
-            }
-            Err(error) => {
-                result = Err(error);
-                break;
-            }
-        }
+    let plan = plan::make(repo, &index, how)?;
+    if how.pull && !how.no_run_cache && !how.dry {
+        crate::missing::fetch_runs(&mut workspace)?;
     }
+    let result = schedule::Schedule::new(&mut workspace, &mut index, plan, how).run(observer);
     workspace.close()?;
-    result.map(|()| outcomes)
-}
-
-fn one(
-    workspace: &mut Workspace<'_>,
-    stage: &mut Stage,
-    how: &Reproduce,
-    observer: &mut dyn Observer,
-) -> Result<StageOutcome> {
-    let started = Instant::now();
-    let address = stage.address(workspace.repo);
-    if how.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::SeqCst)) {
-        return Err(Error::Interrupted { stage: address });
-    }
-    let why = if how.force { Some("it was forced".to_owned()) } else { stale(workspace, stage)? };
-    let (outcome, reason) = match why {
-        None => (Outcome::Skipped, "nothing changed".to_owned()),
-        Some(why) if stage.cmd.is_none() => (data_source(workspace, stage)?, why),
-        Some(why) if stage.frozen => {
-            record(workspace, stage, false)?;
-            (Outcome::Frozen, why)
-        }
-        Some(why) => (pipeline_stage(workspace, stage, how, &address, &why, observer)?, why),
-    };
-    Ok(StageOutcome { stage: address, outcome, reason, seconds: started.elapsed().as_secs_f64() })
-}
-
-/// Why the stage must be brought up to date; `None` when it is.
-fn stale(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Option<String>> {
-    if stage.cmd_changed {
-        return Ok(Some("its command changed".into()));
-    }
-    if !stage.frozen {
-        if stage.is_callback() || stage.always_changed {
-            return Ok(Some("it always runs".into()));
-        }
-        if let Some((path, change)) = deps(workspace, stage)?.into_iter().next() {
-            return Ok(Some(match change {
-                DepChange::Path(what) => format!("{path} is {what}"),
-                DepChange::Params(keys) => {
-                    let keys: Vec<String> =
-                        keys.into_iter().map(|(key, what)| format!("{key} is {what}")).collect();
-                    format!("in {path} {}", keys.join(", "))
-                }
-            }));
-        }
-    }
-    for out in &stage.outs {
-        if let Some(what) = output(workspace, out)? {
-            return Ok(Some(format!("{} is {what}", workspace.repo.show(&out.path))));
-        }
-    }
-    Ok(None)
-}
-
-/// A `.dvc` file whose data differs: what the workspace holds is recorded; what is gone comes from the cache.
-fn data_source(workspace: &mut Workspace<'_>, stage: &mut Stage) -> Result<Outcome> {
-    let repo = workspace.repo;
-    let file = stage.file.clone();
-    let several = stage.outs.len() != 1;
-    let mut outcome = Outcome::Restored;
-    for out in &mut stage.outs {
-        if several || stage.import {
-            return Err(Error::invalid(format!(
-                "{} is an import, whose data cannot be recorded again",
-                repo.show(&file)
-            )));
-        }
-        if fsx::metadata(&out.path)?.is_none() {
-            let path = repo.show(&out.path);
-            let recorded =
-                out.recorded.clone().filter(|_| out.cache).ok_or(Error::Missing { what: "data", path })?;
-            let cache = crate::cache::Cache::new(repo.config(), repo.scratch_dir());
-            workspace.restore(&out.path, &recorded, false, &cache)?;
-            continue;
-        }
-        let recorded = match out.cache {
-            true => workspace.store(&out.path, true)?,
-            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
-        };
-        let Some(recorded) = recorded else { continue };
-        dvcfile::save(&file, &out.def_path, &recorded)?;
-        out.recorded = Some(recorded);
-        outcome = Outcome::Committed;
-    }
-    Ok(outcome)
-}
-
-fn pipeline_stage(
-    workspace: &mut Workspace<'_>,
-    stage: &mut Stage,
-    how: &Reproduce,
-    address: &str,
-    why: &str,
-    observer: &mut dyn Observer,
-) -> Result<Outcome> {
-    let guard = StageGuard::take(workspace.repo)?;
-    refuse_tracked(workspace.repo, stage)?;
-    let locked = locked_entry(workspace, stage, how)?;
-    record_inputs(workspace, stage)?;
-    let entry = match locked {
-        Some(entry) => Some(entry),
-        None if how.force || how.no_run_cache => None,
-        None => runcache::find(workspace, stage)?,
-    };
-    if let Some(entry) = entry {
-        restore(workspace, stage, &entry)?;
-        record(workspace, stage, true)?;
-        return Ok(Outcome::Restored);
-    }
-    for out in &stage.outs {
-        if out.persist {
-            unprotect(&out.path)?;
-        } else {
-            fsx::remove(&out.path)?;
-        }
-    }
-    let job = Job {
-        repo: workspace.repo,
-        stage: address,
-        dir: &stage.wdir,
-        shell: how.shell.as_deref().filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh"),
-        cancel: how.cancel.as_deref(),
-        guard: &guard,
-    };
-    run_command(workspace, stage, &job, &how.env, why, observer)?;
-    record(workspace, stage, true)?;
-    Ok(Outcome::Ran)
-}
-
-/// The stage's own entry in `dvc.lock`, when only its outputs are missing or changed.
-fn locked_entry(workspace: &mut Workspace<'_>, stage: &Stage, how: &Reproduce) -> Result<Option<LockEntry>> {
-    let known = stage.outs.iter().all(|out| out.recorded.is_some());
-    if how.force
-        || stage.cmd_changed
-        || !known
-        || !runcache::applies(stage)
-        || !deps(workspace, stage)?.is_empty()
-    {
-        return Ok(None);
-    }
-    let entry = LockEntry {
-        cmd: stage.cmd.as_ref().map_or(crate::yaml::Value::Null, crate::stage::Cmd::to_value),
-        deps: stage.deps.iter().map(|dep| (dep.def_path.clone(), dep.recorded.clone())).collect(),
-        params: Default::default(),
-        outs: stage.outs.iter().map(|out| (out.def_path.clone(), out.recorded.clone())).collect(),
-    };
-    Ok(runcache::complete(workspace, stage, &entry)?.then_some(entry))
-}
-
-fn refuse_tracked(repo: &Repo, stage: &Stage) -> Result<()> {
-    let Some(git_root) = repo.git_root() else { return Ok(()) };
-    for out in stage.outs.iter().filter(|out| out.cache) {
-        if git::is_tracked(git_root, &out.path)? {
-            return Err(Error::TrackedByGit { path: repo.in_repo(&out.path) });
-        }
-    }
-    Ok(())
-}
-
-/// Records dependencies and parameters as they are before the command runs: what changes while it runs
-/// makes the stage stale again.
-fn record_inputs(workspace: &mut Workspace<'_>, stage: &mut Stage) -> Result<()> {
-    for dep in &mut stage.deps {
-        let snapshot = workspace.snapshot(&dep.path, HashName::Md5)?;
-        let missing = || Error::Missing { what: "dependency", path: workspace.repo.show(&dep.path) };
-        dep.recorded = Some(snapshot.ok_or_else(missing)?.recorded);
-    }
-    for dep in &mut stage.params {
-        dep.recorded = Some(params::values(workspace.repo, dep)?);
-    }
-    Ok(())
-}
-
-fn restore(workspace: &mut Workspace<'_>, stage: &Stage, entry: &LockEntry) -> Result<()> {
-    let normal = crate::cache::Cache::new(workspace.repo.config(), workspace.repo.scratch_dir());
-    let copying = normal.copying();
-    for out in &stage.outs {
-        let Some(Some(recorded)) = entry.outs.get(&out.def_path) else { continue };
-        let cache = if out.cache { &normal } else { &copying };
-        let _: Restored = workspace.restore(&out.path, recorded, true, cache)?;
-    }
-    Ok(())
-}
-
-fn run_command(
-    workspace: &mut Workspace<'_>,
-    stage: &Stage,
-    job: &Job<'_>,
-    env: &[(String, String)],
-    why: &str,
-    observer: &mut dyn Observer,
-) -> Result<()> {
-    let Some(cmd) = &stage.cmd else { return Ok(()) };
-    workspace.unlocked(|| {
-        let extra = observer
-            .stage_will_run(job.stage, why)
-            .map_err(|source| Error::Observer { stage: job.stage.to_owned(), source })?;
-        let env: Vec<(String, String)> = env.iter().cloned().chain(extra).collect();
-        for script in cmd.scripts() {
-            run::script(job, &env, script, &mut |line| observer.stage_line(job.stage, line))?;
-        }
-        Ok(())
-    })?
-}
-
-/// Stores the outputs and, last of all, writes the entry in `dvc.lock`.
-fn record(workspace: &mut Workspace<'_>, stage: &mut Stage, inputs_known: bool) -> Result<()> {
-    let mut lines = git::Added::default();
-    let result = record_outputs(workspace, stage, &mut lines);
-    if result.is_err() {
-        git::roll_back(lines);
-    }
-    result?;
-    if !inputs_known {
-        record_inputs(workspace, stage)?;
-    }
-    runcache::save(workspace, stage)?;
-    lockfile::save(workspace.repo, stage)
-}
-
-fn record_outputs(workspace: &mut Workspace<'_>, stage: &mut Stage, lines: &mut git::Added) -> Result<()> {
-    let repo = workspace.repo;
-    for out in &stage.outs {
-        if fsx::metadata(&out.path)?.is_none() {
-            return Err(Error::Missing { what: "output", path: repo.show(&out.path) });
-        }
-    }
-    for out in &mut stage.outs {
-        if let Some(git_root) = repo.git_root().filter(|_| out.cache) {
-            git::ignore(git_root, &out.path, lines)?;
-        }
-        let recorded = match out.cache {
-            true => workspace.store(&out.path, true)?,
-            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
-        };
-        let path = repo.show(&out.path);
-        out.recorded = Some(recorded.ok_or(Error::Missing { what: "output", path })?);
-    }
-    Ok(())
+    result
 }

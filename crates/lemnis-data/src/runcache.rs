@@ -13,7 +13,7 @@ use crate::pyjson::dumps;
 use crate::repo::umask;
 use crate::stage::{OutKind, Stage};
 use crate::workspace::Workspace;
-use crate::yaml::{Map, Value, emit, parse};
+use crate::yaml::{Map, Shared, Value, emit_shared, parse};
 
 /// Whether results of this stage can be reused at all.
 pub(crate) fn applies(stage: &Stage) -> bool {
@@ -53,7 +53,7 @@ pub(crate) fn save(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<()> {
         .permissions(fs::Permissions::from_mode(0o666 & !umask()))
         .tempfile_in(dir)
         .map_err(io)?;
-    temp.write_all(emit(&body).as_bytes()).map_err(io)?;
+    temp.write_all(emit_shared(&body, Shared::of_params(&body, 0)).as_bytes()).map_err(io)?;
     temp.as_file().sync_all().map_err(io)?;
     temp.persist(&path).map_err(|error| Error::io("write", &path)(error.error))?;
     Ok(())
@@ -61,6 +61,12 @@ pub(crate) fn save(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<()> {
 
 /// What the command made last time from the same inputs, when all of it is still in the cache.
 pub(crate) fn find(workspace: &Workspace<'_>, stage: &Stage) -> Result<Option<LockEntry>> {
+    let Some(entry) = newest(workspace, stage)? else { return Ok(None) };
+    Ok(complete(workspace, stage, &entry)?.then_some(entry))
+}
+
+/// What the command made last time from the same inputs, whether or not it is in the cache.
+pub(crate) fn newest(workspace: &Workspace<'_>, stage: &Stage) -> Result<Option<LockEntry>> {
     if !applies(stage) {
         return Ok(None);
     }
@@ -92,10 +98,7 @@ pub(crate) fn find(workspace: &Workspace<'_>, stage: &Stage) -> Result<Option<Lo
         fsx::remove(&path)?;
         return Ok(None);
     };
-    if !same_inputs(&body, &node.to_value()) || !complete(workspace, stage, &entry)? {
-        return Ok(None);
-    }
-    Ok(Some(entry))
+    Ok(same_inputs(&body, &node.to_value()).then_some(entry))
 }
 
 /// The key ignores members called `size` and `nfiles`, parameters among them: so inputs are compared.
@@ -160,7 +163,7 @@ mod tests {
             let body = parse(yaml, "").expect("reads").to_value();
             assert_eq!(key_of(&body), case["key"].as_str().expect("key"));
             assert_eq!(value_of(&body), case["value"].as_str().expect("value"));
-            assert_eq!(emit(&body), yaml);
+            assert_eq!(emit_shared(&body, Shared::of_params(&body, 0)), yaml);
         }
     }
 }

@@ -31,13 +31,17 @@ pub(crate) struct State {
     dir: PathBuf,
     entries: HashMap<String, Known>,
     changed: bool,
+    /// Outputs as they were when they were linked to the cache or made from it.
+    links: HashMap<String, Known>,
+    links_changed: bool,
 }
 
 impl State {
     pub(crate) fn load(repo: &Repo) -> Self {
         let dir = repo.scratch_dir();
         let entries = read(&dir.join("state"));
-        Self { dir, entries, changed: false }
+        let links = read(&dir.join("links"));
+        Self { dir, entries, changed: false, links, links_changed: false }
     }
 
     pub(crate) fn get(&self, path: &str, stat: &Stat) -> Option<&Known> {
@@ -57,7 +61,29 @@ impl State {
     }
 
     pub(crate) fn put_files(&self, path: &str, files: &HashMap<String, Known>) -> Result<()> {
-        write(&self.files_path(path), files)
+        write(&self.files_path(path), files, Keep::Settled)
+    }
+
+    /// Remembers that the output at `path` came from the cache and looks like this.
+    pub(crate) fn note_link(&mut self, path: &str, known: Known) {
+        if self.links.get(path) != Some(&known) {
+            self.links.insert(path.to_owned(), known);
+            self.links_changed = true;
+        }
+    }
+
+    /// Forgets it, and gives it back.
+    pub(crate) fn drop_link(&mut self, path: &str) -> Option<Known> {
+        let known = self.links.remove(path);
+        self.links_changed |= known.is_some();
+        known
+    }
+
+    /// The paths that were linked.
+    pub(crate) fn links(&self) -> Vec<String> {
+        let mut paths: Vec<String> = self.links.keys().cloned().collect();
+        paths.sort();
+        paths
     }
 
     fn files_path(&self, path: &str) -> PathBuf {
@@ -66,8 +92,12 @@ impl State {
 
     pub(crate) fn save(&mut self) -> Result<()> {
         if self.changed {
-            write(&self.dir.join("state"), &self.entries)?;
+            write(&self.dir.join("state"), &self.entries, Keep::Settled)?;
             self.changed = false;
+        }
+        if self.links_changed {
+            write(&self.dir.join("links"), &self.links, Keep::All)?;
+            self.links_changed = false;
         }
         Ok(())
     }
@@ -93,7 +123,15 @@ fn parse(line: &str) -> Option<(String, Known)> {
     is_oid(&md5).then_some((path, Known { md5, stat: Stat { inode, mtime_ns, size, mode: 0 }, nfiles }))
 }
 
-fn write(path: &Path, entries: &HashMap<String, Known>) -> Result<()> {
+/// Which entries are worth writing.
+#[derive(Clone, Copy, PartialEq)]
+enum Keep {
+    /// Those whose file is older than a tick of the file system's clock.
+    Settled,
+    All,
+}
+
+fn write(path: &Path, entries: &HashMap<String, Known>, keep: Keep) -> Result<()> {
     let Some(dir) = path.parent() else { return Ok(()) };
     fsx::create_dirs(dir)?;
     let io = |error| crate::Error::io("write", path)(error);
@@ -103,7 +141,8 @@ fn write(path: &Path, entries: &HashMap<String, Known>) -> Result<()> {
     text.push_str(HEADER);
     text.push('\n');
     for (path, known) in entries {
-        if known.stat.mtime_ns + RACY_NS > now || path.contains('\n') {
+        let racy = keep == Keep::Settled && known.stat.mtime_ns + RACY_NS > now;
+        if racy || path.contains('\n') {
             continue;
         }
         let Stat { inode, mtime_ns, size, .. } = known.stat;

@@ -1,16 +1,16 @@
 //! What differs from the recorded state, in the shape of `dvc status --json`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::fsx;
 use crate::hash::{HashName, Recorded};
 use crate::index::Index;
 use crate::params::{self, Change};
 use crate::repo::Repo;
+use crate::select::{Reach, Selected};
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
 
@@ -81,13 +81,17 @@ pub fn status(repo: &Repo, options: &StatusOptions) -> Result<Status> {
     let mut workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
     let mut status = Status { tracks_nothing: index.stages.is_empty(), ..Status::default() };
-    for (at, within) in chosen(repo, &mut index, options)? {
-        let stage = &index.stages[at];
+    if options.with_deps {
+        index.check(repo)?;
+    }
+    let reach = Reach { with_deps: options.with_deps, recursive: options.recursive };
+    for selected in index.select(repo, &options.targets, reach)? {
+        let stage = &index.stages[selected.at];
         let address = stage.address(repo);
         if stage.frozen && !stage.import {
             status.frozen.push(address.clone());
         }
-        let changes = stage_changes(&mut workspace, stage, within.as_deref())?;
+        let changes = stage_changes(&mut workspace, stage, &selected)?;
         if !changes.is_empty() {
             status.stages.insert(address, changes);
         }
@@ -96,46 +100,10 @@ pub fn status(repo: &Repo, options: &StatusOptions) -> Result<Status> {
     Ok(status)
 }
 
-/// The stages that the options ask for, each with the path to which its outputs are narrowed down.
-fn chosen(repo: &Repo, index: &mut Index, options: &StatusOptions) -> Result<Vec<(usize, Option<PathBuf>)>> {
-    if options.targets.is_empty() {
-        return Ok((0..index.stages.len()).map(|at| (at, None)).collect());
-    }
-    if options.with_deps {
-        index.check(repo)?;
-    }
-    let mut chosen: Vec<(usize, Option<PathBuf>)> = Vec::new();
-    for target in &options.targets {
-        let path = fsx::normalize(repo.cwd(), Path::new(target.trim_end_matches('/')));
-        let inside = options.recursive && path.is_dir();
-        let (found, within) = if inside {
-            let below = |at: &usize| index.stages[*at].file.starts_with(&path);
-            ((0..index.stages.len()).filter(below).collect(), None)
-        } else {
-            let found = index.find(repo, target)?;
-            let owns = |at: &usize| index.stages[*at].outs.iter().any(|out| path.starts_with(&out.path));
-            let within = found.iter().any(owns).then_some(path);
-            (found, within)
-        };
-        if options.with_deps && !inside {
-            let all = index.order(&found, false, repo)?;
-            chosen.extend(all.into_iter().filter(|at| !found.contains(at)).map(|at| (at, None)));
-        }
-        chosen.extend(found.into_iter().map(|at| (at, within.clone())));
-    }
-    let mut seen: Vec<(usize, Option<PathBuf>)> = Vec::new();
-    for one in chosen {
-        if !seen.contains(&one) {
-            seen.push(one);
-        }
-    }
-    Ok(seen)
-}
-
 fn stage_changes(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
-    within: Option<&Path>,
+    selected: &Selected,
 ) -> Result<Vec<StageChange>> {
     let mut out = Vec::new();
     if !stage.frozen {
@@ -145,8 +113,7 @@ fn stage_changes(
         }
     }
     let mut changed = IndexMap::new();
-    let wanted = |out: &&Out| within.is_none_or(|path| path.starts_with(&out.path));
-    for entry in stage.outs.iter().filter(wanted) {
+    for (entry, _) in selected.outs(stage) {
         if let Some(change) = output(workspace, entry)? {
             changed.insert(workspace.repo.show(&entry.path), change.to_owned());
         }
@@ -197,7 +164,8 @@ pub(crate) fn output(workspace: &mut Workspace<'_>, out: &Out) -> Result<Option<
     compare(workspace, &out.path, out.recorded.as_ref())
 }
 
-fn compare(
+/// How what stands at `path` differs from the record.
+pub(crate) fn compare(
     workspace: &mut Workspace<'_>,
     path: &Path,
     recorded: Option<&Recorded>,

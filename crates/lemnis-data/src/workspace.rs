@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::ignore::Ignore;
-use crate::repo::{Repo, RepoLock};
+use crate::locks::Lock;
+use crate::repo::Repo;
 use crate::state::{Known, State};
 
 /// Patterns that hold even without a `.dvcignore`.
@@ -23,7 +24,7 @@ pub(crate) struct Workspace<'r> {
     pub(crate) repo: &'r Repo,
     pub(crate) cache: Cache,
     pub(crate) state: State,
-    lock: Option<RepoLock>,
+    lock: Option<Lock>,
 }
 
 /// A file inside a tracked directory.
@@ -83,7 +84,9 @@ impl<'r> Workspace<'r> {
         let md5 = match known {
             Some(known) => known.md5.clone(),
             None => {
-                let md5 = hash::md5_file(path, name)?;
+                let task = self.repo.task("Hashing MiB", stat.size as usize / hash::CHUNK);
+                let md5 = hash::md5_file_seen(path, name, &task)?;
+                drop(task);
                 let after = fsx::metadata(path)?.map(|meta| Stat::of(&meta));
                 if name == HashName::Md5 && after.is_some_and(|after| after.same_content(&stat)) {
                     self.state.put(&key, Known { md5: md5.clone(), stat, nfiles: 1 });
@@ -118,9 +121,11 @@ impl<'r> Workspace<'r> {
     /// The files of a directory with their hashes, in the order of `files`.
     pub(crate) fn hash_files(&mut self, key: &str, files: &[Found], name: HashName) -> Result<Vec<TreeFile>> {
         let known = if name == HashName::Md5 { self.state.files_of(key) } else { HashMap::new() };
+        let task = self.repo.task("Hashing", files.len());
         let hashed: Vec<(TreeFile, Known)> = files
             .par_iter()
             .map(|file| {
+                task.advance(1);
                 let md5 = match known.get(&file.relpath).filter(|known| known.stat.same_content(&file.stat)) {
                     Some(known) => known.md5.clone(),
                     None => hash::md5_file(&file.path, name)?,
@@ -165,30 +170,38 @@ impl<'r> Workspace<'r> {
     /// Every file under `dir` that is not ignored, sorted by relpath. Symlinked files count as files;
     /// symlinked directories are left out; a dangling symlink is an error.
     pub(crate) fn walk(&self, dir: &Path) -> Result<Vec<Found>> {
-        let ignore = self.ignore_in(dir)?;
-        let mut paths = Vec::new();
-        self.walk_into(dir, "", &ignore, 0, &mut paths)?;
-        let repo = self.repo;
-        let stat = |(relpath, path): (String, PathBuf)| {
-            let meta = fs::metadata(&path).map_err(Error::io("follow the link", &path))?;
-            if !meta.is_dir() && !meta.is_file() {
-                return Err(Error::invalid(format!("{} is not a regular file", repo.show(&path))));
-            }
-            Ok((!meta.is_dir()).then(|| Found { relpath, stat: Stat::of(&meta), path }))
-        };
-        let found = paths.into_par_iter().map(stat).collect::<Result<Vec<Option<Found>>>>()?;
-        let mut found: Vec<Found> = found.into_iter().flatten().collect();
-        found.sort_by(|a, b| a.relpath.cmp(&b.relpath));
-        Ok(found)
+        Ok(self.walk_all(dir)?.0)
     }
 
-    fn walk_into(
+    /// The same, and the directories below `dir` that are not ignored.
+    pub(crate) fn walk_all(&self, dir: &Path) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+        let ignore = self.ignore_in(dir)?;
+        let mut listing = Listing::default();
+        self.list_into(dir, "", &ignore, 0, &mut listing)?;
+        let look = |(relpath, path): (String, PathBuf)| {
+            let meta = fs::metadata(&path).map_err(Error::io("follow the link", &path))?;
+            if meta.is_dir() {
+                return Ok(None);
+            }
+            if !meta.is_file() {
+                return Err(Error::invalid(format!("{} is not a regular file", self.repo.show(&path))));
+            }
+            Ok(Some(Found { relpath, stat: Stat::of(&meta), path }))
+        };
+        let found: Vec<Option<Found>> =
+            listing.files.into_par_iter().with_min_len(256).map(look).collect::<Result<_>>()?;
+        let mut found: Vec<Found> = found.into_iter().flatten().collect();
+        found.par_sort_unstable_by(|a, b| a.relpath.cmp(&b.relpath));
+        Ok((found, listing.dirs))
+    }
+
+    fn list_into(
         &self,
         dir: &Path,
         prefix: &str,
         ignore: &Ignore,
         depth: usize,
-        found: &mut Vec<(String, PathBuf)>,
+        listing: &mut Listing,
     ) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(Error::invalid(format!("{} is nested too deeply", self.repo.show(dir))));
@@ -213,16 +226,22 @@ impl<'r> Workspace<'r> {
                 ));
             }
             let relpath = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            if kind.is_dir() {
-                if !path.join(".dvc").is_dir() {
-                    self.walk_into(&path, &relpath, ignore, depth + 1, found)?;
-                }
-                continue;
+            if !kind.is_dir() {
+                listing.files.push((relpath, path));
+            } else if !path.join(".dvc").is_dir() {
+                self.list_into(&path, &relpath, ignore, depth + 1, listing)?;
+                listing.dirs.push(path);
             }
-            found.push((relpath, path));
         }
         Ok(())
     }
+}
+
+/// What a walk met, before anything is asked about it. Directories come after those below them.
+#[derive(Default)]
+struct Listing {
+    files: Vec<(String, PathBuf)>,
+    dirs: Vec<PathBuf>,
 }
 
 /// A stat that changes when any file of the directory does.

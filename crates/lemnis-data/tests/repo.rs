@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicBool;
 use common::{Project, Seen, fill};
 use lemnis_core::{Classify, ErrorKind};
 use lemnis_data::{
-    CheckoutOptions, InitOptions, Outcome, Repo, Reproduce, checkout, digest_of, lock, pipeline,
+    CheckoutOptions, Environment, InitOptions, OnError, Outcome, Repo, Reproduce, checkout, digest_of, lock,
+    pipeline,
 };
 
 fn ready() -> Project {
@@ -75,9 +76,14 @@ fn the_command_sees_its_environment_and_its_lines_are_observed() {
     let how = Reproduce { env: vec![("A".into(), "1".into())], ..Reproduce::default() };
     let mut seen = Seen { env: vec![("B".into(), "2".into())], ..Seen::default() };
     project.reproduce_with(&how, &mut seen).expect("reproduces");
-    assert_eq!(seen.lines[..2], ["s 1 2", "oops"]);
-    assert!(seen.lines[2].ends_with("/sub"));
-    assert_eq!(seen.will_run[0].1, "it always runs");
+    // Standard output keeps its order; standard error comes when it comes.
+    let oops = seen.lines.iter().position(|line| line == "oops").expect("oops");
+    seen.lines.remove(oops);
+    assert_eq!(seen.lines[0], "s 1 2");
+    assert!(seen.lines[1].ends_with("/sub"));
+    let log = project.read(".dvc/tmp/lemnis/logs/s.log");
+    assert!(log.starts_with("> ") && log.contains("oops\n") && log.contains("s 1 2\n"), "{log}");
+    assert!(seen.will_run[0].1.ends_with("it always runs"));
 }
 
 #[test]
@@ -90,10 +96,81 @@ fn a_failing_stage_keeps_earlier_ones_and_gets_no_entry() {
     let error = project.reproduce().expect_err("fails");
     assert_eq!(error.to_string(), "stage 'b' failed: its command ended with exit code 3");
     assert!(error.hint().expect("hint").contains("exit 3"));
+    let log = std::error::Error::source(&error).expect("names its log").to_string();
+    assert_eq!(log, ".dvc/tmp/lemnis/logs/b.log ends with\n    > echo 2 > b; exit 3");
     let locked = lock(&project.repo()).expect("reads");
     assert_eq!(locked.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["a"]);
     let outcomes = project.reproduce().expect_err("fails again").to_string();
     assert!(outcomes.contains("'b'"));
+}
+
+#[test]
+fn independent_stages_run_side_by_side_and_each_is_recorded() {
+    let project = Project::new();
+    // Each of the first two ends only when the other runs too.
+    let meet = |own: &str, other: &str| {
+        format!("touch m{own}; until test -e m{other}; do sleep 0.01; done; echo {own} > {own}")
+    };
+    project.write(
+        "dvc.yaml",
+        &format!(
+            "stages:\n  c:\n    cmd: cat a b > c\n    deps: [a, b]\n    outs: [c]\n  a:\n    cmd: {}\n    outs: [a]\n  b:\n    cmd: {}\n    outs: [b]\n",
+            meet("a", "b"),
+            meet("b", "a")
+        ),
+    );
+    let how = Reproduce { jobs: 2, ..Reproduce::default() };
+    let outcomes = project.reproduce_with(&how, &mut Seen::default()).expect("reproduces");
+    assert_eq!(outcomes.last().expect("three").0, "c");
+    assert_eq!(project.read("c"), "a\nb\n");
+    assert_eq!(lock(&project.repo()).expect("reads").len(), 3);
+    assert_eq!(project.status(), "{}");
+}
+
+#[test]
+fn what_runs_beside_a_failure_is_recorded_and_nothing_new_starts() {
+    let project = Project::new();
+    project.write(
+        "dvc.yaml",
+        "stages:\n  a:\n    cmd: until test -e go; do sleep 0.01; done; exit 1\n  b:\n    cmd: touch go; echo b > b\n    outs: [b]\n  c:\n    cmd: cp b c\n    deps: [b]\n    outs: [c]\n",
+    );
+    let how = Reproduce { jobs: 2, on_error: OnError::KeepGoing, ..Reproduce::default() };
+    let error = project.reproduce_with(&how, &mut Seen::default()).expect_err("fails");
+    assert_eq!(error.to_string(), "a failed");
+    assert_eq!(project.read("c"), "b\n");
+    let names: Vec<String> =
+        lock(&project.repo()).expect("reads").into_iter().map(|stage| stage.name).collect();
+    assert_eq!(names, ["b", "c"]);
+}
+
+#[test]
+fn reasons_name_every_change_with_its_values() {
+    let project = Project::new();
+    project.write("params.yaml", "lr: 0.1\n").write("in", "1").write(
+        "dvc.yaml",
+        "stages:\n  s:\n    cmd: cp in o\n    deps: [in]\n    params: [lr]\n    outs: [o]\n",
+    );
+    project.reproduce().expect("reproduces");
+    project.write("params.yaml", "lr: 0.2\n").write("in", "2").remove("o");
+    let mut seen = Seen::default();
+    project.reproduce_with(&Reproduce::default(), &mut seen).expect("reproduces");
+    assert_eq!(
+        seen.will_run[0].1,
+        "in is modified; lr in params.yaml is modified (0.1, now 0.2); o is deleted"
+    );
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_plans_what_cannot_be_hashed_yet() {
+    let project = Project::new();
+    project.write(
+        "dvc.yaml",
+        "stages:\n  a:\n    cmd: echo 1 > a\n    outs: [a]\n  b:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n",
+    );
+    let how = Reproduce { dry: true, ..Reproduce::default() };
+    let outcomes = project.reproduce_with(&how, &mut Seen::default()).expect("plans");
+    assert_eq!(outcomes.iter().map(|it| it.1).collect::<Vec<_>>(), [Outcome::Planned, Outcome::Planned]);
+    assert!(!project.has("a") && !project.has("dvc.lock"));
 }
 
 #[test]
@@ -111,7 +188,7 @@ fn a_stage_can_be_cancelled() {
 #[allow(clippy::disallowed_methods)] // the parent test hands over the directory
 fn killed_child() {
     if let Ok(dir) = std::env::var("LEMNIS_TEST_KILLED_DIR") {
-        let repo = Repo::discover(dir.as_ref()).expect("is a repository");
+        let repo = Repo::discover(dir.as_ref(), &Environment::default()).expect("is a repository");
         let _ = lemnis_data::reproduce(&repo, &Reproduce::default(), &mut Seen::default());
     }
 }
@@ -159,9 +236,9 @@ fn deleted_and_damaged_outputs_come_back_from_the_cache() {
     let repo = project.repo();
     let error = checkout(&repo, &[], CheckoutOptions::default()).expect_err("unsaved edits are kept");
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(project.has("models/m/a"), "the rest was done");
+    assert!(!project.has("models/m/a"), "nothing is touched before all is judged");
     assert_eq!(project.read("data/imgs/x"), "changed\n");
-    checkout(&repo, &[], CheckoutOptions { force: true }).expect("checks out");
+    checkout(&repo, &[], CheckoutOptions { force: true, ..CheckoutOptions::default() }).expect("checks out");
     assert_eq!(project.read("data/imgs/x"), "1\n");
     assert_eq!(project.status(), "{}");
 }
@@ -228,14 +305,24 @@ fn views_tell_what_is_recorded() {
 #[test]
 fn bad_pipelines_are_refused_before_anything_runs() {
     for (body, wanted) in [
+        ("stages:\n  s:\n    cmd: x\n    foreach: [1]\n", "dvc.yaml:3: stage 's' has the unknown key 'cmd'"),
         (
-            "stages:\n  s:\n    cmd: x\n    foreach: [1]\n",
-            "dvc.yaml:4: stage 's' uses 'foreach', which is not supported",
+            "stages:\n  s:\n    cmd: x\n    matrix: {a: 1}\n",
+            "dvc.yaml:4: the matrix axis 'a' must be a list, not int",
         ),
         (
-            "stages:\n  s:\n    cmd: x\n    matrix: {a: [1]}\n",
-            "dvc.yaml:4: stage 's' uses 'matrix', which is not supported",
+            "stages:\n  s:\n    foreach: ${nope}\n    do: {cmd: x}\n",
+            "dvc.yaml:3: 'nope' is not defined in params.yaml or vars",
         ),
+        (
+            "stages:\n  s:\n    foreach: [a]\n    do: {cmd: x, vars: [item: 1]}\n",
+            "dvc.yaml:4: 'item' is set by the group and cannot be defined again",
+        ),
+        ("vars: ['${x}']\n", "dvc.yaml:1: 'vars' cannot hold '${…}'"),
+        ("vars: [none.yaml]\n", "dvc.yaml:1: cannot load 'none.yaml': the file does not exist"),
+        ("plots: [{p: {z: 1}}]\n", "dvc.yaml:1: the plot 'p' has the unknown key 'z'"),
+        ("artifacts: {m: {type: model}}\n", "dvc.yaml:1: the artifact 'm' has no 'path'"),
+        ("stages:\n  s:\n    cmd: x\n    deps: [1]\n", "dvc.yaml:4: a dependency must be a string, not int"),
         (
             "stages:\n  s:\n    cmd: x\n    output: [1]\n",
             "dvc.yaml:4: stage 's' has the unknown key 'output'",
@@ -256,20 +343,20 @@ fn bad_pipelines_are_refused_before_anything_runs() {
         ("stages:\n  s:\n    cmd: x\n    outs:\n    - o: {cache: ${x}}\n", "dvc.yaml:5: "),
         ("stages:\n  s:\n    cmd: x ${nope}\n", "dvc.yaml:3: 'nope' is not defined in params.yaml or vars"),
         (
-            "stages:\n  a.b:\n    cmd: x\n",
-            "dvc.yaml:2: the stage name 'a.b' may hold letters, digits, '_' and '-' only",
+            "stages:\n  a@b:\n    cmd: x\n",
+            "dvc.yaml:2: the stage name 'a@b' may not be empty or hold '@' or ':'",
         ),
         (
             "stages:\n  a:\n    cmd: x\n    outs: [o]\n  b:\n    cmd: y\n    outs: [o]\n",
-            "the output 'o' belongs to both 'a' and 'b'",
+            "dvc.yaml:5: the output 'o' belongs to both 'a' and 'b'",
         ),
         (
             "stages:\n  a:\n    cmd: x\n    outs: [o]\n  b:\n    cmd: y\n    outs: [o/p]\n",
-            "the output 'o/p' of 'b' lies inside the output 'o' of 'a'",
+            "dvc.yaml:5: the output 'o/p' of 'b' lies inside the output 'o' of 'a'",
         ),
         (
             "stages:\n  a:\n    cmd: x\n    deps: [p]\n    outs: [o]\n  b:\n    cmd: y\n    deps: [o]\n    outs: [p]\n",
-            "'b' and 'a' depend on each other",
+            "dvc.yaml:6: 'b' and 'a' depend on each other",
         ),
         (
             "stages:\n  a:\n    cmd: x\n    deps: [o]\n    outs: [o]\n",
@@ -299,8 +386,8 @@ fn bad_targets_are_refused() {
         ("../x", "lies outside the repository"),
         (".dvc/config", "belongs to the repository itself"),
         ("a.dvc", "is a DVC file"),
-        ("prep.csv", "which 'prepare' tracks"),
-        ("data/imgs/x", "which 'data/imgs.dvc' tracks"),
+        ("prep.csv", "which the stage 'prepare' makes"),
+        ("data/imgs/none", "does not exist"),
         ("data", "lies inside the output 'data'"),
         ("x.tmp", "is ignored by .dvcignore"),
         ("dangling", "cannot follow the link"),
@@ -330,14 +417,68 @@ fn what_git_tracks_is_not_taken_over() {
 fn a_repository_needs_a_place_of_its_own() {
     let dir = tempfile::tempdir().expect("temp dir");
     assert_eq!(
-        Repo::init(dir.path(), InitOptions::default()).expect_err("no git").kind(),
+        Repo::init(dir.path(), InitOptions::default(), &Environment::default()).expect_err("no git").kind(),
         ErrorKind::Invalid
     );
-    assert_eq!(Repo::discover(dir.path()).expect_err("none").kind(), ErrorKind::NotFound);
-    assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
-    Repo::init(dir.path(), InitOptions { no_scm: true }).expect("initialises");
     assert_eq!(
-        Repo::init(dir.path(), InitOptions { no_scm: true }).expect_err("twice").kind(),
+        Repo::discover(dir.path(), &Environment::default()).expect_err("none").kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 0, "nothing half-made");
+    Repo::init(dir.path(), InitOptions { no_scm: true, ..InitOptions::default() }, &Environment::default())
+        .expect("initialises");
+    assert_eq!(
+        Repo::init(
+            dir.path(),
+            InitOptions { no_scm: true, ..InitOptions::default() },
+            &Environment::default()
+        )
+        .expect_err("twice")
+        .kind(),
         ErrorKind::AlreadyExists
     );
+}
+
+#[test]
+fn a_forced_init_begins_anew_and_a_sub_repository_must_be_asked_for() {
+    let project = Project::new();
+    project.write("f", "1").write(".dvc/config", "[core]\n    autostage = true\n").add(&["f"]).expect("adds");
+    let none = Environment::default();
+    let forced = InitOptions { force: true, ..InitOptions::default() };
+    Repo::init(project.path(), forced, &none).expect("replaces");
+    assert_eq!(project.read(".dvc/config"), "");
+    assert!(!project.has(".dvc/cache") && project.has("f.dvc") && project.has("f"));
+    let below = project.path().join("sub");
+    fs::create_dir(&below).expect("creates");
+    assert!(Repo::init(&below, InitOptions::default(), &none).is_err());
+    let subdir = InitOptions { subdir: true, ..InitOptions::default() };
+    let inner = Repo::init(&below, subdir, &none).expect("initialises");
+    assert_eq!(inner.root(), below);
+}
+
+#[test]
+fn destruction_leaves_the_data() {
+    let project = Project::new();
+    project.write(".dvc/config", "[cache]\n    type = symlink\n").write("d/x", "1");
+    project.write("dvc.yaml", "stages:\n  s:\n    cmd: cp d/x y\n    deps: [d/x]\n    outs: [y]\n");
+    project.add(&["d"]).expect("adds");
+    project.reproduce().expect("runs");
+    assert_eq!(lemnis_data::destroy(project.repo()).expect("destroys"), 2);
+    for gone in [".dvc", ".dvcignore", "d.dvc", "dvc.yaml", "dvc.lock"] {
+        assert!(!project.has(gone), "{gone}");
+    }
+    assert_eq!((project.read("d/x").as_str(), project.read("y").as_str()), ("1", "1"));
+}
+
+#[test]
+fn the_pattern_that_decides_is_named_with_its_line() {
+    let project = Project::new();
+    project.write(".dvcignore", "# temporary\n*.tmp\n!keep.tmp\nlogs/\n").write("s/.dvcignore", "foo\n");
+    let look = |target: &str| lemnis_data::check_ignore(&project.repo(), target).expect("looks");
+    assert_eq!(look("s/x.tmp").patterns, [".dvcignore:2:*.tmp"]);
+    assert!(!look("keep.tmp").ignored);
+    assert_eq!(look("keep.tmp").patterns, [".dvcignore:3:!keep.tmp"]);
+    assert_eq!(look("logs/x/y").patterns, [".dvcignore:4:logs/"]);
+    assert_eq!(look("s/foo").patterns, ["s/.dvcignore:1:foo"]);
+    assert_eq!(look("foo").patterns, Vec::<String>::new());
 }

@@ -69,7 +69,14 @@ fn a_listing_of_a_revision_shows_tracked_data_of_that_time() {
     let project = committed();
     project.remove("f.dvc");
     project.remove("f");
-    let source = lemnis_data::open_source(project.path(), ".", Some("HEAD"), project.path()).expect("opens");
+    let source = lemnis_data::open_source(
+        project.path(),
+        ".",
+        Some("HEAD"),
+        project.path(),
+        &lemnis_data::Environment::default(),
+    )
+    .expect("opens");
     let options = ListOptions { recursive: true, dvc_only: true, ..ListOptions::default() };
     let listed = lemnis_data::list(&source, &options, false).expect("lists");
     assert_eq!(listed.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["d/a", "d/b", "f"]);

@@ -2,6 +2,12 @@
 // scrolling and running animations stay. Pages work without it.
 (() => {
   "use strict";
+  // Links that MLflow's client prints: /#/experiments/1/runs/ID and /#/models/NAME.
+  const run = location.hash.match(/^#\/experiments\/[^/]+\/runs\/([^/?]+)/);
+  const model = location.hash.match(/^#\/models\/([^/?]+)/);
+  if (run) return location.replace("/runs/" + run[1]);
+  if (model) return location.replace("/models/" + model[1]);
+  if (location.hash.startsWith("#/experiments")) return location.replace("/runs");
   const main = document.querySelector("main[data-live]");
   if (!main || !window.fetch || !window.DOMParser) return;
   const note = document.querySelector(".live-note");

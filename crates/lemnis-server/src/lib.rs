@@ -8,6 +8,7 @@ mod mlflow;
 mod mounted;
 mod pages;
 mod scoring;
+mod serve;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use lemnis_core::Principal;
 
 pub use guard::Access;
 pub use mounted::call;
+pub use serve::serve;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -36,22 +38,8 @@ pub fn router(server: Server, access: Access) -> Router {
         .merge(scoring::routes())
         .merge(api::routes())
         .merge(pages::routes())
+        .fallback(pages::nowhere)
         .with_state(server)
         .layer(axum::middleware::from_fn_with_state(Arc::new(access), guard::guard))
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
-}
-
-/// Answers on `listener` until `stop` ends; open requests are finished first.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    // Small answers must not wait for the next packet.
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-        }
-    });
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
 }

@@ -20,7 +20,7 @@ async fn the_python_client_logs_registers_and_loads_a_model() {
     let until = async move {
         let _ = stopped.await;
     };
-    let serving = tokio::spawn(lemnis_server::serve(listener, server.router.clone(), until));
+    let serving = tokio::spawn(lemnis_server::serve(listener, server.router.clone(), 64, until));
     let output = tokio::process::Command::new(python)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mlflow_client.py"))
         .arg(&url)

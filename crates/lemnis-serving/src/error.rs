@@ -16,6 +16,12 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// The endpoint is known and does not answer here.
+    #[error("endpoint {name:?} is not up")]
+    NotUp {
+        /// The endpoint.
+        name: String,
+    },
     /// The version asked for takes no part in the endpoint.
     #[error("endpoint {endpoint:?} does not serve version {version}")]
     NoVersion {
@@ -87,6 +93,7 @@ impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Error::NoEndpoint { .. } | Error::NoVersion { .. } => ErrorKind::NotFound,
+            Error::NotUp { .. } => ErrorKind::Unavailable,
             Error::Policy { .. } => ErrorKind::Invalid,
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Predict { .. }
@@ -100,6 +107,9 @@ impl Classify for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Error::NoEndpoint { .. } => Some("deploy a version to it first: lemnis deploy NAME".to_owned()),
+            Error::NotUp { .. } => {
+                Some("the server's output says why; deploy a version that can be loaded".to_owned())
+            }
             Error::Policy { .. } => Some("steps are percentages that grow, such as [10, 50, 100]".to_owned()),
             _ => None,
         }

@@ -18,8 +18,8 @@ pub mod testing;
 
 pub use endpoint::EndpointState;
 pub use error::{Error, Result};
-pub use live::{ArmName, ArmView, Endpoint, EndpointView, Endpoints, Prediction, Refused};
-pub use log::{PredictionLog, feature_column, output_column};
+pub use live::{ArmName, ArmView, Endpoint, EndpointView, Endpoints, Input, Prediction, Refused};
+pub use log::{PredictionLog, Retention, feature_column, output_column};
 pub use request::RequestMeta;
 pub use rollout::Fault;
 pub use rollouts::{Rollouts, Truth};

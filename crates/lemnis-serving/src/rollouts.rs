@@ -30,7 +30,7 @@ pub trait Rollouts: Send + Sync {
     /// The endpoint `name`.
     async fn get_endpoint(&self, name: &str) -> Result<Option<EndpointState>>;
 
-    /// All endpoints, by name.
+    /// All endpoints, in the order of their first deployment: the first one answers where none is named.
     async fn list_endpoints(&self) -> Result<Vec<EndpointState>>;
 
     /// Keeps a rollout, replacing the state before. [`crate::Error::Conflict`] if the endpoint has another active one,

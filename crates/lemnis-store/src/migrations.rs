@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "evidence", include_str!("../migrations/0002_evidence.sql")),
     (3, "flow", include_str!("../migrations/0003_flow.sql")),
     (4, "serving", include_str!("../migrations/0004_serving.sql")),
+    (5, "endpoint place", include_str!("../migrations/0005_endpoint_place.sql")),
 ];
 
 /// Applies what is missing, each file in its own transaction.

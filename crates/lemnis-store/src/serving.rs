@@ -52,7 +52,7 @@ impl Rollouts for Store {
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 let rows = sqlx::query(
-                    "SELECT name, model, champion_version, previous_version, updated_ms FROM endpoint ORDER BY name",
+                    "SELECT name, model, champion_version, previous_version, updated_ms FROM endpoint ORDER BY place",
                 )
                 .fetch_all(connection)
                 .await?;
@@ -176,7 +176,8 @@ impl Rollouts for Store {
 
 async fn put_endpoint(connection: &mut SqliteConnection, endpoint: EndpointState) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO endpoint (name, model, champion_version, previous_version, updated_ms) VALUES (?, ?, ?, ?, ?) \
+        "INSERT INTO endpoint (name, model, champion_version, previous_version, updated_ms, place) \
+         VALUES (?, ?, ?, ?, ?, (SELECT COALESCE(max(place), 0) + 1 FROM endpoint)) \
          ON CONFLICT (name) DO UPDATE SET model = excluded.model, champion_version = excluded.champion_version, \
          previous_version = excluded.previous_version, updated_ms = excluded.updated_ms",
     )

@@ -48,8 +48,10 @@ pub async fn app(dir: &Path, clock: Arc<dyn Clock>) -> Result<Arc<App>, Error> {
         predictions,
         project,
         ports,
+        environment: Default::default(),
         clock,
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),
+        reacting: tokio::sync::Mutex::new(()),
     }))
 }

@@ -17,7 +17,8 @@ Start here:
   lemnis quickstart customers.csv --target Churn       the same on your own CSV or Parquet file
   lemnis up                                            serve the project in this directory
 
-Exit codes: 0 done, 1 failed (or a check that did not hold), 2 wrong usage.")]
+Exit codes: 0 done, 1 failed (or a check that did not hold), 2 wrong usage. DVC's verbs keep DVC's: 251 configuration,
+252 interrupted, 253 no data repository, 254 wrong usage, 255 anything else.")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -30,6 +31,9 @@ pub struct Cli {
     /// Talk to this server instead of the project's own
     #[arg(long, global = true, env = "LEMNIS_SERVER", value_name = "URL")]
     pub server: Option<String>,
+    /// Wait for another command on the same data repository instead of failing after three seconds
+    #[arg(long, global = true)]
+    pub wait_for_lock: bool,
     /// Say nothing but errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -151,7 +155,7 @@ pub struct Drift {
     #[arg(value_hint = ValueHint::FilePath)]
     pub current: Option<PathBuf>,
     /// Look at this many of the newest predictions
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub rows: Option<usize>,
 }
 
@@ -166,7 +170,7 @@ pub enum Runs {
         #[arg(long, default_value = "")]
         filter: String,
         /// How many at most
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
         limit: usize,
     },
     /// One run: params, metrics, tags, artifacts
@@ -203,6 +207,9 @@ pub struct Deploy {
     /// Move all traffic at once instead of step by step
     #[arg(long)]
     pub all_at_once: bool,
+    /// Deploy a version that did not pass the gate; `lemnis why` will say so
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Args, Debug)]

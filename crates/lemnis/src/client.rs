@@ -53,7 +53,7 @@ impl Client {
         if let Some(running) = running_server(&project, context.token.as_deref()).await {
             return Self::remote(&running.url, context.token.clone());
         }
-        let app = wiring::open(project.clone(), context.clock.clone()).await?;
+        let app = wiring::open(project.clone(), context.clock.clone(), context.environment.clone()).await?;
         Ok(Self::Mounted { router: wiring::router(app, wiring::Identity::default()), project })
     }
 

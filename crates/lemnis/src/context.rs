@@ -1,12 +1,16 @@
 //! The outside world, read once: directory, environment, clock, user. Everything below takes it as an argument.
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use lemnis_core::{Clock, Millis};
+use lemnis_data::Environment;
 
+use crate::cli::Cli;
+use crate::interrupt::Interrupt;
 use crate::output::{Failure, io_failure};
 
 /// The system's clock.
@@ -19,6 +23,17 @@ impl Clock for SystemClock {
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as Millis)
     }
+}
+
+/// The variables and the command line of this process.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment(wait_for_lock: bool) -> Environment {
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    Environment::from_vars(std::env::vars_os().filter_map(text))
+        .with_command(&command.join(" "))
+        .with_wait_for_lock(wait_for_lock)
 }
 
 /// What a command knows about where and by whom it was started.
@@ -37,6 +52,10 @@ pub struct Context {
     pub user: String,
     /// The pipeline stage that started this process, if one did.
     pub stage: Option<String>,
+    /// What data repositories take from the process.
+    pub environment: Environment,
+    /// Ctrl-C, for commands that must stop something first.
+    pub interrupt: Interrupt,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -44,23 +63,30 @@ pub struct Context {
 impl Context {
     /// Reads the environment.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn read(cd: Option<&Path>, json: bool, quiet: bool, server: Option<String>) -> Result<Self, Failure> {
+    pub fn read(cli: &Cli) -> Result<Self, Failure> {
         let here = std::env::current_dir().map_err(io_failure("the present directory cannot be read"))?;
-        let dir = match cd {
+        let dir = match cli.cd.as_deref() {
             Some(cd) => here.join(cd).canonicalize().map_err(io_failure(format!("--cd {}", cd.display())))?,
             None => here,
         };
         let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Ok(Self {
             dir,
-            json,
-            quiet,
-            server,
+            json: cli.json,
+            quiet: cli.quiet,
+            server: cli.server.clone(),
             token: read("LEMNIS_TOKEN").or_else(|| read("MLFLOW_TRACKING_TOKEN")),
             user: read("USER").or_else(|| read("LOGNAME")).unwrap_or_else(|| "local".to_owned()),
             stage: read("DVC_STAGE"),
+            environment: environment(cli.wait_for_lock),
+            interrupt: Interrupt::default(),
             clock: Arc::new(SystemClock),
         })
+    }
+
+    /// The words behind the program's name.
+    pub fn arguments() -> impl Iterator<Item = OsString> {
+        std::env::args_os().skip(1)
     }
 
     /// `path` as the user meant it, from the directory to work in.

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod commands;
 mod context;
+mod interrupt;
 mod mlflow;
 mod output;
 mod quickstart;
@@ -12,28 +13,57 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::{Cli, Command};
+use crate::commands::data::Data;
 use crate::context::Context;
-use crate::output::Failure;
+use crate::output::{Failure, exit};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(match error.exit_code() {
+                0 => 0,
+                code if is_own_command() => u8::try_from(code).unwrap_or(2),
+                _ => exit::WRONG_ARGUMENTS,
+            });
+        }
+    };
     let json = cli.json;
+    let is_data = matches!(cli.command, Command::Data(_));
     start_logging(cli.verbose);
     match run(cli) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => ExitCode::from(output::report(&failure, json)),
+        Err(failure) => {
+            output::report(&failure, json);
+            ExitCode::from(if is_data { failure.dvc_code } else { failure.kind.exit_code() })
+        }
     }
 }
 
+/// Whether the command line names one of our own commands; wrong usage of all else has DVC's exit code.
+fn is_own_command() -> bool {
+    let commands = Cli::command();
+    let verbs = Data::augment_subcommands(clap::Command::new("data"));
+    let named = Context::arguments().find(|word| commands.find_subcommand(word).is_some());
+    named.is_some_and(|word| verbs.find_subcommand(word).is_none())
+}
+
 fn run(cli: Cli) -> Result<u8, Failure> {
-    let context = Context::read(cli.cd.as_deref(), cli.json, cli.quiet, cli.server)?;
+    if cli.quiet && !cli.json {
+        output::silence();
+    }
+    let context = Context::read(&cli)?;
     match &cli.command {
         Command::Quickstart(arguments) => quickstart::run(&context, arguments),
         Command::Up(arguments) => commands::up::up(&context, arguments).map(|()| 0),
-        Command::Data(verb) => verb.run(&context),
+        Command::Data(verb) => {
+            context.interrupt.listen();
+            verb.run(&context)
+        }
         Command::Validate(arguments) => commands::check::validate(&context, arguments),
         Command::Drift(arguments) => commands::check::drift(&context, arguments),
         Command::Runs(arguments) => commands::runs::runs(&context, arguments).map(|()| 0),

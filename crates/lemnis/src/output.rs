@@ -18,11 +18,38 @@ pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// A heading or a name.
 pub const STRONG: Style = Style::new().bold();
 
+/// DVC's exit codes, which its verbs keep.
+pub mod exit {
+    use std::any::Any;
+
+    use lemnis_data::Error;
+
+    /// The configuration is wrong, or cannot be changed as asked.
+    const CONFIG: u8 = 251;
+    const INTERRUPTED: u8 = 252;
+    const NOT_A_REPO: u8 = 253;
+    /// Clap refused the command line.
+    pub const WRONG_ARGUMENTS: u8 = 254;
+    const OTHER: u8 = 255;
+
+    /// The code with which one of DVC's verbs ends after `error`.
+    pub fn of(error: &dyn Any) -> u8 {
+        match error.downcast_ref::<Error>() {
+            Some(Error::Config { .. }) => CONFIG,
+            Some(Error::Interrupted { .. }) => INTERRUPTED,
+            Some(Error::NotARepo { .. }) => NOT_A_REPO,
+            _ => OTHER,
+        }
+    }
+}
+
 /// A failure on its way to the terminal.
 #[derive(Debug)]
 pub struct Failure {
-    /// Decides the exit code.
+    /// Decides the exit code of our own commands.
     pub kind: ErrorKind,
+    /// The exit code of DVC's verbs.
+    pub dvc_code: u8,
     /// The error and, below it, its causes.
     pub messages: Vec<String>,
     /// How to mend it.
@@ -32,12 +59,18 @@ pub struct Failure {
 impl Failure {
     /// A failure with a message of the command line's own.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, messages: vec![message.into()], hint: None }
+        Self { kind, dvc_code: exit::of(&()), messages: vec![message.into()], hint: None }
     }
 
     /// Adds how to mend it.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The exit code where DVC's verb has one of its own.
+    pub fn with_dvc_code(mut self, code: u8) -> Self {
+        self.dvc_code = code;
         self
     }
 
@@ -47,7 +80,7 @@ impl Failure {
     }
 }
 
-impl<E: Classify> From<E> for Failure {
+impl<E: Classify + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let mut messages = vec![error.to_string()];
         let mut source = std::error::Error::source(&error);
@@ -58,18 +91,22 @@ impl<E: Classify> From<E> for Failure {
             }
             source = cause.source();
         }
-        Self { kind: error.kind(), messages, hint: error.hint() }
+        Self { kind: error.kind(), dvc_code: exit::of(&error), messages, hint: error.hint() }
     }
 }
 
 /// Wraps an I/O error with what was being done.
 pub fn io_failure(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Failure {
     let what = what.into();
-    move |error| Failure { kind: ErrorKind::Internal, messages: vec![what, error.to_string()], hint: None }
+    move |error| {
+        let mut failure = Failure::new(ErrorKind::Internal, what);
+        failure.messages.push(error.to_string());
+        failure
+    }
 }
 
-/// Prints `failure` to standard error and returns the exit code.
-pub fn report(failure: &Failure, json: bool) -> u8 {
+/// Prints `failure` to standard error.
+pub fn report(failure: &Failure, json: bool) {
     if json {
         let body = serde_json::json!({
             "error": failure.messages.first(),
@@ -78,7 +115,7 @@ pub fn report(failure: &Failure, json: bool) -> u8 {
             "kind": failure.kind,
         });
         anstream::eprintln!("{body}");
-        return failure.kind.exit_code();
+        return;
     }
     let mut text = String::new();
     let mut messages = failure.messages.iter();
@@ -92,12 +129,46 @@ pub fn report(failure: &Failure, json: bool) -> u8 {
         let _ = writeln!(text, "{WARN}hint:{WARN:#} {hint}");
     }
     anstream::eprint!("{text}");
-    failure.kind.exit_code()
+}
+
+/// Sends what would be printed to nowhere; errors still show.
+pub fn silence() {
+    if let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&nowhere);
+    }
 }
 
 /// Prints a line; a reader that went away is no failure.
 pub fn line(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Prints a line to standard error.
+pub fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Prints an error that does not end the command, with its causes.
+pub fn warning(error: &dyn std::error::Error) {
+    note(format!("{WARN}warning:{WARN:#} {error}"));
+    let mut source = error.source();
+    while let Some(cause) = source {
+        note(format!("  {FAINT}because:{FAINT:#} {cause}"));
+        source = cause.source();
+    }
+}
+
+/// Passes on what another program printed, as it is and at once.
+pub fn raw(mut to: impl std::io::Write, bytes: &[u8]) {
+    let _ = to.write_all(bytes).and_then(|()| to.flush());
+}
+
+/// Asks a yes-or-no question; no answer means no.
+pub fn confirm(question: &str) -> bool {
+    let _ = write!(anstream::stderr(), "{question} [y/n]: ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// Prints `value` as indented JSON.
@@ -134,8 +205,8 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
 }
 
 /// Prints a remark to standard error, out of the way of what a program reads.
-pub fn note(text: impl std::fmt::Display) {
-    anstream::eprintln!("{WARN}note:{WARN:#} {text}");
+pub fn remark(text: impl std::fmt::Display) {
+    note(format!("{WARN}note:{WARN:#} {text}"));
 }
 
 /// Columns two blanks apart under their headings, as DVC prints its tables; the first one may stand right.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lemnis_app::project::Project;
 use lemnis_app::{App, monitor, release};
-use lemnis_core::{Clock, ErrorKind, Principal};
+use lemnis_core::{ErrorKind, Principal};
 use lemnis_flow::Worker;
 use lemnis_server::Access;
 use tokio::net::TcpListener;
@@ -58,8 +58,12 @@ pub struct Running {
 }
 
 /// Serves `project` until [`Running::stop`].
-pub async fn start(project: Project, clock: Arc<dyn Clock>, options: &Options) -> Result<Running, Failure> {
+pub async fn start(project: Project, context: &Context, options: &Options) -> Result<Running, Failure> {
     let local = options.host.is_loopback();
+    if options.token.as_deref().is_some_and(|token| token.trim().is_empty()) {
+        return Err(Failure::usage("the token is empty: everyone would know it")
+            .with_hint("set LEMNIS_TOKEN to a long random text, or unset it to serve this machine alone"));
+    }
     if !local && options.token.is_none() {
         return Err(Failure::usage(format!(
             "{} can be reached by other machines, and no token is set",
@@ -73,7 +77,7 @@ pub async fn start(project: Project, clock: Arc<dyn Clock>, options: &Options) -
     let shown = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     let url = format!("http://{}", SocketAddr::new(shown, address.port()));
 
-    let app = wiring::open(project.clone(), clock).await?;
+    let app = wiring::open(project.clone(), context.clock.clone(), context.environment.clone()).await?;
     // The lock says that this is the only server: what an earlier one left running does not run any more.
     app.queue.expire_leases(app.clock.now_ms()).await?;
     let instance = uuid::Uuid::new_v4().simple().to_string();
@@ -83,7 +87,9 @@ pub async fn start(project: Project, clock: Arc<dyn Clock>, options: &Options) -
     let mut tasks = Vec::new();
     let until = stop.clone();
     tasks.push(tokio::spawn(async move {
-        let served = lemnis_server::serve(listener, router, async move { until.cancelled().await }).await;
+        let served =
+            lemnis_server::serve(listener, router, connections(), async move { until.cancelled().await })
+                .await;
         if let Err(error) = served {
             tracing::error!(%error, "the server ended");
         }
@@ -200,16 +206,37 @@ pub fn lock(project: &Project) -> Result<File, Failure> {
     }
 }
 
+/// How many connections may be open at once: half of the files that the process may open, after asking for all that it
+/// can have.
+fn connections() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let granted = if setrlimit(Resource::Nofile, most).is_ok() { limit.maximum } else { limit.current };
+    granted.map_or(8192, |files| (files / 2).clamp(64, 8192) as usize)
+}
+
+/// Fails where `port` of this machine is taken, before anything is made for a server there.
+pub fn check_port(port: u16) -> Result<(), Failure> {
+    match std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(port_in_use(port)),
+        Err(error) => Err(io_failure(format!("listening on port {port}"))(error)),
+    }
+}
+
+fn port_in_use(port: u16) -> Failure {
+    Failure::new(ErrorKind::Conflict, format!("port {port} is in use"))
+        .with_hint("choose another one with --port, or --port 0 for any free one")
+}
+
 async fn bind(options: &Options) -> Result<TcpListener, Failure> {
     match TcpListener::bind((options.host, options.port)).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && options.any_port => {
             TcpListener::bind((options.host, 0)).await.map_err(io_failure("finding a free port"))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(Failure::new(ErrorKind::Conflict, format!("port {} is in use", options.port))
-                .with_hint("choose another one with --port, or --port 0 for any free one"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(port_in_use(options.port)),
         Err(error) => Err(io_failure(format!("listening on {}:{}", options.host, options.port))(error)),
     }
 }
@@ -223,7 +250,8 @@ pub struct Ephemeral {
 
 impl Ephemeral {
     /// Serves `project` for stages to log to. No worker, no rollouts, no `server.json`.
-    pub fn start(project: Project, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub fn start(project: Project, context: &Context) -> Result<Self, Failure> {
+        let (clock, environment) = (context.clock.clone(), context.environment.clone());
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, when_ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -237,7 +265,7 @@ impl Ephemeral {
             };
             runtime.block_on(async {
                 let opened = async {
-                    let app = wiring::open(project, clock).await?;
+                    let app = wiring::open(project, clock, environment).await?;
                     let listener = bind(&Options::default()).await?;
                     let address =
                         listener.local_addr().map_err(io_failure("reading the server's address"))?;
@@ -250,7 +278,8 @@ impl Ephemeral {
                         let until = async {
                             stopped.await.ok();
                         };
-                        if let Err(error) = lemnis_server::serve(listener, router, until).await {
+                        if let Err(error) = lemnis_server::serve(listener, router, connections(), until).await
+                        {
                             tracing::error!(%error, "the tracking server ended");
                         }
                     }

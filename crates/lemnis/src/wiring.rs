@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lemnis_app::project::Project;
 use lemnis_app::{App, Ports, release};
 use lemnis_core::{Clock, Principal};
+use lemnis_data::Environment;
 use lemnis_server::{Access, Router, Server};
 use lemnis_serving::{Endpoints, PredictionLog};
 use lemnis_store::Store;
@@ -12,7 +13,11 @@ use lemnis_store::Store;
 use crate::output::{Failure, io_failure};
 
 /// Opens the project's state, making what is not there, and brings its endpoints up.
-pub async fn open(project: Project, clock: Arc<dyn Clock>) -> Result<Arc<App>, Failure> {
+pub async fn open(
+    project: Project,
+    clock: Arc<dyn Clock>,
+    environment: Environment,
+) -> Result<Arc<App>, Failure> {
     for dir in [project.state_dir(), project.artifacts_dir(), project.predictions_dir(), project.logs_dir()] {
         std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
     }
@@ -35,9 +40,11 @@ pub async fn open(project: Project, clock: Arc<dyn Clock>) -> Result<Arc<App>, F
         predictions,
         project,
         ports,
+        environment,
         clock,
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),
+        reacting: tokio::sync::Mutex::new(()),
     });
     release::restore(&app).await?;
     Ok(app)

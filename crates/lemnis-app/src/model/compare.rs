@@ -1,15 +1,20 @@
-//! Challenger against champion on the same rows.
+//! Models on the same rows, with the luck that those rows bring: two of them against each other, or one against a bound.
 
-use lemnis_quality::bootstrap::{RocAuc, paired};
+use lemnis_quality::bootstrap::{Paired, RocAuc, paired};
 use lemnis_tracking::gate::Comparison;
 
-use crate::stage::{Scores, Truth, higher_is_better};
+use crate::stage::{Scores, Truth, higher_is_better, scalar_metrics};
 use crate::{Context, Error};
 
 /// Resamples of the bootstrap.
 const RESAMPLES: usize = 1_000;
+/// Resamples for a metric that is computed anew on each, which takes long.
+const FEW_RESAMPLES: usize = 200;
 /// Its seed: the same inputs give the same decision.
 const SEED: u64 = 20_260_101;
+
+/// A metric of one model when each row counts so many times.
+type Measure<'a> = Box<dyn Fn(&[u32]) -> f64 + Sync + 'a>;
 
 /// Compares by `metric`: a paired bootstrap with an interval at `confidence`.
 pub(super) fn compare(
@@ -20,26 +25,10 @@ pub(super) fn compare(
     challenger: &Scores,
 ) -> Result<Comparison, Error> {
     let rows = truth.rows();
+    let (a, b) = (measure(metric, truth, champion)?, measure(metric, truth, challenger)?);
     let better = higher_is_better(metric);
-    let found = match (truth, champion, challenger, metric) {
-        (Truth::Binary(labels), Scores::Binary(a), Scores::Binary(b), "roc_auc") => {
-            let (a, b) = (RocAuc::new(labels, a), RocAuc::new(labels, b));
-            paired(|counts| (a.of(counts), b.of(counts)), rows, better, RESAMPLES, SEED, confidence)
-        }
-        _ => {
-            let root = metric == "rmse";
-            let a = row_values(metric, truth, champion)?;
-            let b = row_values(metric, truth, challenger)?;
-            let mean = |counts: &[u32], values: &[f64]| {
-                let total: f64 =
-                    counts.iter().zip(values).map(|(count, value)| f64::from(*count) * value).sum();
-                let mean = total / counts.iter().map(|count| f64::from(*count)).sum::<f64>();
-                if root { mean.sqrt() } else { mean }
-            };
-            paired(|counts| (mean(counts, &a), mean(counts, &b)), rows, better, RESAMPLES, SEED, confidence)
-        }
-    };
-    let found = found.context("comparing with the champion")?;
+    let found = paired(|counts| (a(counts), b(counts)), rows, better, RESAMPLES, SEED, confidence)
+        .context("comparing with the champion")?;
     Ok(Comparison {
         metric: metric.to_owned(),
         champion: found.champion,
@@ -51,6 +40,53 @@ pub(super) fn compare(
         resamples: found.resamples,
         seed: found.seed,
         rows,
+    })
+}
+
+/// How far `metric` lies above `bound`, or below it where less is better, with an interval at `confidence`.
+pub(crate) fn against_bound(
+    metric: &str,
+    confidence: f64,
+    truth: &Truth,
+    scores: &Scores,
+    bound: f64,
+) -> Result<Paired, Error> {
+    let (measured, resamples) = match measure(metric, truth, scores) {
+        Ok(measure) => (measure, RESAMPLES),
+        Err(_) => (computed_anew(metric, truth, scores), FEW_RESAMPLES),
+    };
+    let rows = truth.rows();
+    paired(|counts| (bound, measured(counts)), rows, higher_is_better(metric), resamples, SEED, confidence)
+        .context("judging the live metric")
+}
+
+fn measure<'a>(metric: &str, truth: &'a Truth, scores: &'a Scores) -> Result<Measure<'a>, Error> {
+    if let (Truth::Binary(labels), Scores::Binary(scores), "roc_auc") = (truth, scores, metric) {
+        let sorted = RocAuc::new(labels, scores);
+        return Ok(Box::new(move |counts| sorted.of(counts)));
+    }
+    let root = metric == "rmse";
+    let values = row_values(metric, truth, scores)?;
+    Ok(Box::new(move |counts| {
+        let total: f64 = counts.iter().zip(&values).map(|(count, value)| f64::from(*count) * value).sum();
+        let mean = total / counts.iter().map(|count| f64::from(*count)).sum::<f64>();
+        if root { mean.sqrt() } else { mean }
+    }))
+}
+
+/// Any metric, from the rows as often as they count; NaN where it is undefined on them.
+fn computed_anew<'a>(metric: &str, truth: &'a Truth, scores: &'a Scores) -> Measure<'a> {
+    let metric = metric.to_owned();
+    Box::new(move |counts| {
+        let rows: Vec<usize> = counts
+            .iter()
+            .enumerate()
+            .flat_map(|(row, count)| std::iter::repeat_n(row, *count as usize))
+            .collect();
+        scalar_metrics(&truth.take(&rows), &scores.take(&rows))
+            .ok()
+            .and_then(|all| all.get(&metric).copied())
+            .unwrap_or(f64::NAN)
     })
 }
 

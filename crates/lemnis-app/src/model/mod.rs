@@ -5,6 +5,7 @@ mod gate;
 mod promote;
 mod submit;
 
+pub(crate) use compare::against_bound;
 pub use gate::gate;
 pub(crate) use gate::{load, version};
 pub use promote::{Promote, Promoted, promote};

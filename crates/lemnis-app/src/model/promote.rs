@@ -33,14 +33,24 @@ pub async fn promote(app: &App, who: &Principal, cmd: &Promote) -> Result<Promot
     authorise(who, Action::Operate)?;
     let settings = app.project.settings()?;
     settings.model(&cmd.model)?;
-    let report = gate(app, who, &cmd.model, cmd.version).await?;
-    if !report.passed {
-        return Ok(Promoted { report, rollouts: Vec::new(), is_champion: false });
-    }
     let champion =
         app.registry.version_by_alias(&cmd.model, CHAMPION).await.context("looking for the champion")?;
     if champion.as_ref().is_some_and(|champion| champion.version == cmd.version) {
+        // It has no opponent now: the report that let it in stays the evidence.
+        let reports =
+            app.gate_reports.latest(Some(&cmd.model), 1000).await.context("looking for gate reports")?;
+        let admitted = reports
+            .into_iter()
+            .find(|report| report.passed && report.challenger_version == Some(cmd.version));
+        let report = match admitted {
+            Some(report) => report,
+            None => gate(app, who, &cmd.model, cmd.version).await?,
+        };
         return Ok(Promoted { report, rollouts: Vec::new(), is_champion: true });
+    }
+    let report = gate(app, who, &cmd.model, cmd.version).await?;
+    if !report.passed {
+        return Ok(Promoted { report, rollouts: Vec::new(), is_champion: false });
     }
     let serving: Vec<String> = settings
         .endpoints
@@ -57,6 +67,7 @@ pub async fn promote(app: &App, who: &Principal, cmd: &Promote) -> Result<Promot
             endpoint: endpoint.clone(),
             version: Some(cmd.version),
             all_at_once: false,
+            force: false,
             fault: None,
             because: Some(report.id.clone()),
         };

@@ -8,7 +8,7 @@ use lemnis_tracking::{
 use serde::{Deserialize, Serialize};
 
 use super::{CHALLENGER, CHAMPION, DATA_DIGEST, GIT_COMMIT, MODEL_DIGEST, gate};
-use crate::{App, Context, Error, artifact, authorise, git};
+use crate::{App, Context, Error, artifact, authorise, blocking, git};
 
 /// Submits what lies in the model's folder of the working tree.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub async fn submit(app: &App, who: &Principal, cmd: &Submit) -> Result<Submitte
     let settings = app.project.settings()?;
     let model_settings = settings.model(&cmd.model)?;
     let folder = app.project.root().join(&model_settings.path);
-    let digest = artifact::load_dir(&folder)?.digest().to_string();
+    let digest = blocking(move || Ok(artifact::load_dir(&folder)?.digest().to_string())).await?;
 
     let _registering = app.registering.lock().await;
     let known = app

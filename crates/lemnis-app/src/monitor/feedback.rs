@@ -4,6 +4,8 @@ use lemnis_core::{Action, Principal};
 use lemnis_serving::Truth;
 use serde::{Deserialize, Serialize};
 
+use super::Labels;
+use crate::model::CHAMPION;
 use crate::{App, Context, Error, authorise};
 
 /// The most labels that one call may carry.
@@ -40,15 +42,25 @@ pub struct FeedbackTaken {
 }
 
 /// Keeps the labels, by request id and row; predictions that are not known yet do not matter.
+///
+/// All of them or none: a label that means nothing to the task refuses the call and is named.
 pub async fn feedback(app: &App, who: &Principal, cmd: &Feedback) -> Result<FeedbackTaken, Error> {
     authorise(who, Action::Predict)?;
-    app.project.settings()?.endpoint(&cmd.endpoint)?;
+    let settings = app.project.settings()?;
+    let endpoint = settings.endpoint(&cmd.endpoint)?;
+    let model = settings.model(endpoint.model_name())?;
     if cmd.feedback.len() > MAX_LABELS {
         return Err(Error::invalid_with(
             format!("{} labels in one call, more than {MAX_LABELS}", cmd.feedback.len()),
             "send them in several calls",
         ));
     }
+    let champion = app
+        .registry
+        .version_by_alias(endpoint.model_name(), CHAMPION)
+        .await
+        .context("finding the champion")?;
+    let accepted = Labels::of(app, &cmd.endpoint, model, champion.as_ref()).await?;
     let now = app.clock.now_ms();
     let mut labels = Vec::with_capacity(cmd.feedback.len());
     for (place, label) in cmd.feedback.iter().enumerate() {
@@ -61,10 +73,16 @@ pub async fn feedback(app: &App, who: &Principal, cmd: &Feedback) -> Result<Feed
         if text.len() > MAX_LABEL_BYTES || label.request_id.is_empty() || label.request_id.len() > 256 {
             return Err(Error::invalid(format!("feedback[{place}] has an empty or overlong field")));
         }
+        let read = accepted.read(&text).ok_or_else(|| {
+            Error::invalid_with(
+                format!("feedback[{place}].label {text:?} means nothing to {}", cmd.endpoint),
+                accepted.wanted(),
+            )
+        })?;
         labels.push(Truth {
             request_id: label.request_id.clone(),
             row: label.row,
-            label: text,
+            label: read,
             received_ms: now,
         });
     }

@@ -6,12 +6,28 @@ use lemnis_core::Millis;
 use lemnis_serving::{feature_column, output_column};
 use lemnis_table::{Column, Table};
 
-use crate::settings::{EndpointSettings, ModelSettings, Task};
+use super::labels::{Labels, number};
+use crate::settings::{ModelSettings, Task};
 use crate::stage::{Scores, Truth};
-use crate::{App, Context, Error};
+use crate::{App, Context, Error, blocking};
 
-/// How many more rows than wanted are read, so that a filter by request id finds enough.
+/// How many more rows than wanted are read at first, so that the filters find enough.
 const READ_AHEAD: usize = 20;
+
+/// Which predictions are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// At most so many, the newest.
+    pub rows: usize,
+    /// Only those whose request id starts so.
+    pub prefix: Option<String>,
+    /// Only those that this version answered.
+    pub version: Option<u32>,
+    /// None before.
+    pub from_ms: Option<Millis>,
+    /// None after.
+    pub to_ms: Option<Millis>,
+}
 
 /// Some of the newest predictions, oldest first.
 pub(crate) struct Window {
@@ -27,7 +43,7 @@ pub(crate) struct Window {
 pub(crate) struct Labelled {
     /// Those rows of the window.
     pub rows: Table,
-    /// Their labels, as they were reported.
+    /// Their labels, as training data names them.
     pub labels: Vec<String>,
     /// The labels as the task reads them.
     pub truth: Truth,
@@ -35,46 +51,66 @@ pub(crate) struct Labelled {
     pub scores: Scores,
 }
 
-/// The newest predictions that were answered, each once.
-pub(crate) async fn newest(
-    app: &App,
-    endpoint: &str,
-    settings: &EndpointSettings,
-    rows: Option<usize>,
-    prefix: Option<&str>,
-) -> Result<Window, Error> {
-    let wanted = rows.unwrap_or(settings.monitor.window_rows).max(1);
-    let read = if prefix.is_some() { wanted.saturating_mul(READ_AHEAD) } else { wanted };
-    let log = app.predictions.read(endpoint, 0, read).await.context("reading the prediction log")?;
+/// The newest predictions that were answered and are wanted, each once.
+pub(crate) async fn newest(app: &App, endpoint: &str, wanted: &Wanted) -> Result<Window, Error> {
+    let since = wanted.from_ms.unwrap_or_default();
+    let mut limit = wanted.rows.max(1).saturating_mul(READ_AHEAD);
+    loop {
+        let log = app.predictions.read(endpoint, since, limit).await.context("reading the prediction log")?;
+        let all = log.rows() < limit;
+        let asked = wanted.clone();
+        let (window, hidden) = blocking(move || filter(&log, &asked)).await?;
+        // Without an end the newest rows are enough to look at. With one they may all lie behind it.
+        if all || wanted.to_ms.is_none() || !hidden || window.rows.rows() >= wanted.rows {
+            return Ok(window);
+        }
+        limit = limit.saturating_mul(2);
+    }
+}
+
+/// The wanted rows, and whether rows after the wanted end took the place of others.
+fn filter(log: &Table, wanted: &Wanted) -> Result<(Window, bool), Error> {
     if log.rows() == 0 {
-        return Ok(Window { rows: log, from_ms: None, to_ms: None });
+        return Ok((Window { rows: log.clone(), from_ms: None, to_ms: None }, false));
     }
     let ids = log.texts("request_id").context("reading the prediction log")?;
     let numbers = log.texts("row").context("reading the prediction log")?;
     let status = log.texts("status").context("reading the prediction log")?;
+    let versions = log.floats("model_version").context("reading the prediction log")?;
+    let moments: Vec<Millis> = log
+        .floats("at_us")
+        .context("reading the prediction log")?
+        .into_iter()
+        .map(|micros| (micros / 1000.0) as Millis)
+        .collect();
+    let in_time = |row: usize| wanted.to_ms.is_none_or(|end| moments[row] <= end);
+    let start = wanted.prefix.as_ref().map(|prefix| format!("{prefix}-"));
     let mut seen = HashSet::new();
     let mut kept: Vec<usize> = (0..log.rows())
         .rev()
         .filter(|row| {
             let id = ids[*row].as_deref().unwrap_or_default();
             let answered = status[*row].as_deref() == Some("ok");
-            let ours = prefix.is_none_or(|prefix| id.starts_with(&format!("{prefix}-")));
-            answered && ours && seen.insert((id.to_owned(), numbers[*row].clone()))
+            let ours = start.as_deref().is_none_or(|start| id.starts_with(start));
+            let judged = wanted.version.is_none_or(|version| versions[*row] == f64::from(version));
+            in_time(*row) && answered && ours && judged && seen.insert((id.to_owned(), numbers[*row].clone()))
         })
-        .take(wanted)
+        .take(wanted.rows.max(1))
         .collect();
     kept.reverse();
+    let hidden = (0..log.rows()).any(|row| !in_time(row));
+    let moment = |row: Option<&usize>| row.map(|row| moments[*row]);
     let rows = log.take(&kept).context("reading the prediction log")?;
-    let moments = rows.floats("at_us").context("reading the prediction log")?;
-    let moment = |at: Option<&f64>| at.map(|micros| (*micros / 1000.0) as Millis);
-    Ok(Window { from_ms: moment(moments.first()), to_ms: moment(moments.last()), rows })
+    Ok((Window { from_ms: moment(kept.first()), to_ms: moment(kept.last()), rows }, hidden))
 }
 
-/// The window's predictions whose truth arrived; nothing when none did.
+/// The window's predictions whose truth arrived; nothing when none did. Labels that mean nothing to the task are left
+/// out: one of them must not hide the others.
 pub(crate) async fn labelled(
     app: &App,
     endpoint: &str,
     model: &ModelSettings,
+    accepted: &Labels,
     window: &Window,
 ) -> Result<Option<Labelled>, Error> {
     if window.rows.rows() == 0 {
@@ -92,10 +128,16 @@ pub(crate) async fn labelled(
     let known: HashMap<(String, u32), String> =
         known.into_iter().map(|label| ((label.request_id, label.row), label.label)).collect();
     let mut found: Vec<(usize, String)> = Vec::new();
+    let mut unreadable = 0;
     for (row, id) in ids.iter().enumerate() {
-        if let Some(label) = known.get(&(id.clone(), numbers[row] as u32)) {
-            found.push((row, label.clone()));
+        let Some(label) = known.get(&(id.clone(), numbers[row] as u32)) else { continue };
+        match accepted.read(label) {
+            Some(label) => found.push((row, label)),
+            None => unreadable += 1,
         }
+    }
+    if unreadable > 0 {
+        tracing::warn!(endpoint, unreadable, "labels that mean nothing to the task are left out");
     }
     if found.is_empty() {
         return Ok(None);
@@ -111,12 +153,7 @@ pub(crate) async fn labelled(
         }
         Task::Multiclass => Truth::Multiclass(labels.clone()),
         Task::Regression => {
-            let numbers = labels.iter().map(|label| {
-                label
-                    .parse()
-                    .map_err(|_| Error::invalid(format!("the label {label:?} of {endpoint} is no number")))
-            });
-            Truth::Regression(numbers.collect::<Result<_, _>>()?)
+            Truth::Regression(labels.iter().map(|label| number(label).unwrap_or(f64::NAN)).collect())
         }
     };
     let scores = match model.task {

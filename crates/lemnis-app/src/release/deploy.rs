@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::model::{load, version};
-use crate::{App, Context, Error, authorise};
+use crate::{App, Context, Error, Settings, authorise};
 
 /// Wants a version to serve.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,11 +22,14 @@ pub struct Deploy {
     /// Move all traffic at once.
     #[serde(default)]
     pub all_at_once: bool,
-    /// Failures to inject into the canary: a drill of the rollback.
+    /// Let a version in that has passed no gate.
     #[serde(default)]
+    pub force: bool,
+    /// Failures to inject into the canary: a drill of the rollback. No caller outside this process sets it.
+    #[serde(skip)]
     pub fault: Option<Fault>,
-    /// The evidence that lets the version in, such as a gate report's id.
-    #[serde(default)]
+    /// The evidence that lets the version in, such as a gate report's id. No caller outside this process sets it.
+    #[serde(skip)]
     pub because: Option<String>,
 }
 
@@ -62,6 +65,10 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
                 .version
         }
     };
+    let because = match &cmd.because {
+        Some(because) => because.clone(),
+        None => admission(app, who, &settings, (model_name, alias), number, cmd.force).await?,
+    };
     let wanted = version(app, model_name, number).await?;
     let model = Arc::new(load(app, &wanted).await?);
 
@@ -79,7 +86,7 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
     // Planned before anything ends: a policy that cannot work leaves all as it is.
     let planned = match &state {
         Some(state) if state.champion_version != number && !cmd.all_at_once => {
-            Some(plan(app, cmd, endpoint.rollout.clone(), state, number)?)
+            Some(plan(app, cmd, endpoint.rollout.clone(), state, number, &because)?)
         }
         _ => None,
     };
@@ -91,7 +98,6 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
     if let Some(rollout) = planned {
         return begin(app, who, rollout, model).await;
     }
-    let because = cmd.because.clone().unwrap_or_else(|| "deployed at once".to_owned());
     match state {
         Some(state) if state.champion_version == number => {
             app.endpoints.deploy(&cmd.endpoint, number, model);
@@ -116,12 +122,44 @@ pub async fn deploy(app: &App, who: &Principal, cmd: &Deploy) -> Result<Deployed
     }
 }
 
+/// What lets a version in that somebody deploys by hand: it has the alias already, or passed the gate, or is forced.
+async fn admission(
+    app: &App,
+    who: &Principal,
+    settings: &Settings,
+    (model, alias): (&str, &str),
+    number: u32,
+    force: bool,
+) -> Result<String, Error> {
+    let named = app.registry.version_by_alias(model, alias).await.context("looking for the alias")?;
+    if named.is_some_and(|named| named.version == number) {
+        return Ok(format!("it is {model}@{alias}"));
+    }
+    let has_gate = settings.models.get(model).is_some_and(|model| !model.gate.is_empty());
+    let reports = app.gate_reports.latest(Some(model), 1000).await.context("looking for gate reports")?;
+    let own = reports.into_iter().find(|report| report.challenger_version == Some(number));
+    match own {
+        Some(report) if report.passed => Ok(report.id),
+        _ if force => Ok(format!("forced past the gate by {}", who.name)),
+        _ if !has_gate => Ok("deployed by hand: the model has no gate".to_owned()),
+        Some(_) => Err(Error::conflict(
+            format!("version {number} of {model} did not pass the gate"),
+            format!("lemnis models promote {model}/{number} says why; --force deploys it all the same"),
+        )),
+        None => Err(Error::conflict(
+            format!("version {number} of {model} has not met the gate"),
+            format!("lemnis models promote {model}/{number} lets it through and rolls it out"),
+        )),
+    }
+}
+
 fn plan(
     app: &App,
     cmd: &Deploy,
     policy: lemnis_serving::rollout::Policy,
     state: &EndpointState,
     number: u32,
+    because: &str,
 ) -> Result<Rollout, Error> {
     Rollout::begin(Begin {
         id: uuid::Uuid::now_v7().simple().to_string(),
@@ -130,7 +168,7 @@ fn plan(
         to_version: number,
         policy,
         fault: cmd.fault,
-        because: cmd.because.clone(),
+        because: Some(because.to_owned()),
         now: app.clock.now_ms(),
     })
     .context("planning the rollout")

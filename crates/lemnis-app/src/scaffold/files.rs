@@ -87,7 +87,7 @@ fn lemnis_yaml(plan: &Plan) -> String {
         "\
 # What this project checks, lets through, serves and watches. `dvc.yaml` says how the model is made.
 # Lemnis reads the file at every act: an edit counts at once, and an unknown key is an error.
-project: {model}
+project: {name}
 
 # Data and the expectation suite that it must satisfy (`lemnis validate`).
 checks:
@@ -95,7 +95,7 @@ checks:
     suite: checks/raw.yaml
 
 models:
-  {model}:
+  {name}:
     task: {task}
     target: {target}
 {positive}    # The folder that stage `train` writes, with its MLmodel file.
@@ -112,7 +112,7 @@ models:
         confidence: 0.95
 
 endpoints:
-  {model}:
+  {name}:
     # Whatever version the alias points at.
     model: {model}@champion
     # A new version takes traffic step by step, and none at once when it fails or slows down.
@@ -133,6 +133,7 @@ endpoints:
       # retrain: start a flow run that trains on the newest labelled rows. record: only keep the verdict.
       on_drift: retrain
 ",
+        name = quoted(model),
         task = task_name(plan.task),
         target = quoted(&plan.target),
         positive = positive_line(plan, "    "),
@@ -263,11 +264,11 @@ lemnis rollback {model}          # the version before, at once
 lemnis why {model}               # what serves, made from what, let through by which evidence
 ```
 
-Ask the endpoint for a prediction, with the columns of `data/prepared/train.parquet`:
+Ask the endpoint for a prediction; `curl http://127.0.0.1:8000/v2/models/{model}` says which columns it takes:
 
 ```sh
 curl -s http://127.0.0.1:8000/endpoints/{model}/invocations \\
-  -H 'Content-Type: application/json' -d @request.json
+  -H 'Content-Type: application/json' -d '{{\"dataframe_records\": [{{\"column\": \"value\"}}]}}'
 ```
 
 Python scripts log to the same server: set `MLFLOW_TRACKING_URI=http://127.0.0.1:8000` and use `mlflow` as it is.

@@ -4,6 +4,7 @@
 //! writes a time or a random value, so that the same inputs give the same bytes.
 
 mod evaluate;
+mod feedback;
 mod params;
 mod prepare;
 mod score;

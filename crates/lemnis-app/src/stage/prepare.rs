@@ -1,13 +1,14 @@
 //! Stage `prepare`: typed cleaning and a split by seed.
 //!
-//! A row's part depends on its position and the seed alone, so that rows appended later move no earlier row.
+//! A row's part depends on its position and the seed alone, so that rows appended later move no earlier row. Labelled
+//! live rows have no fixed position; theirs depends on what they say.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lemnis_table::{Column, Kind, Table};
 use serde::Serialize;
 
-use super::PrepareParams;
+use super::{PrepareParams, feedback};
 use crate::frame::read_table;
 use crate::{Context, Error};
 
@@ -65,21 +66,13 @@ pub fn prepare(
     let mut holdout = table.take(&holdout).context("splitting")?;
     let live = table.take(&live).context("splitting")?;
 
-    let labelled = feedback.map(feedback_files).transpose()?.unwrap_or_default();
     let names = table.names();
     let mut feedback_rows = 0;
-    for file in labelled {
-        let rows = conform(read_table(&file)?, &table, &names, &file)?;
-        feedback_rows += rows.rows();
-        let (mut more_train, mut more_holdout) = (Vec::new(), Vec::new());
-        for row in 0..rows.rows() {
-            let held = unit(params.seed ^ 0x5eed, row as u64) < params.feedback_holdout_share;
-            if held { more_holdout.push(row) } else { more_train.push(row) }
-        }
-        train = Table::concat(&[train, rows.take(&more_train).context("splitting")?])
-            .context("joining feedback")?;
-        holdout = Table::concat(&[holdout, rows.take(&more_holdout).context("splitting")?])
-            .context("joining feedback")?;
+    if let Some(dir) = feedback {
+        let live = feedback::read(dir, &table, params)?;
+        feedback_rows = live.train.rows() + live.holdout.rows();
+        train = Table::concat(&[train, live.train]).context("joining feedback")?;
+        holdout = Table::concat(&[holdout, live.holdout]).context("joining feedback")?;
     }
     if train.rows() == 0 || holdout.rows() == 0 {
         return Err(Error::invalid_with(
@@ -218,55 +211,9 @@ impl Civil {
     }
 }
 
-fn feedback_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(Error::file(dir, "read"))? {
-        let path = entry.map_err(Error::file(dir, "read"))?.path();
-        if path.extension().is_some_and(|extension| extension == "csv" || extension == "parquet") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// The labelled rows with the columns and types of the cleaned data.
-fn conform(rows: Table, like: &Table, names: &[&str], file: &Path) -> Result<Table, Error> {
-    let mut columns = Vec::new();
-    for name in names {
-        if !rows.has(name) {
-            return Err(Error::invalid(format!("{} has no column {name:?}", file.display())));
-        }
-        let column = match like.kind(name).context("joining feedback")? {
-            Kind::Text => Column::Text(rows.texts(name).context("joining feedback")?),
-            Kind::Float => {
-                let values = rows.floats(name).context("joining feedback")?;
-                Column::Float(values.into_iter().map(|value| (!value.is_nan()).then_some(value)).collect())
-            }
-            _ => match rows.column(name).context("joining feedback")? {
-                Column::Int(values) if values.iter().all(Option::is_some) => Column::Int(values),
-                _ => Column::Int(
-                    // A gap in a whole-number column arrives only in live traffic; the nearest whole value that the
-                    // column's type can hold is its median, so that the column keeps its type.
-                    fill_gaps(&rows.floats(name).context("joining feedback")?),
-                ),
-            },
-        };
-        columns.push(((*name).to_owned(), column));
-    }
-    Table::from_columns(columns).context("joining feedback")
-}
-
-fn fill_gaps(values: &[f64]) -> Vec<Option<i64>> {
-    let mut present: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    present.sort_by(f64::total_cmp);
-    let median = present.get(present.len() / 2).copied().unwrap_or(0.0);
-    values.iter().map(|value| Some(if value.is_finite() { value.round() } else { median } as i64)).collect()
-}
-
 /// A number in [0, 1) that depends on `seed` and `row` alone (SplitMix64, Steele et al. 2014).
-fn unit(seed: u64, row: u64) -> f64 {
-    let mut state = seed.wrapping_add((row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+pub(super) fn unit(seed: u64, row: u64) -> f64 {
+    let mut state = seed.wrapping_add(row.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     ((state ^ (state >> 31)) >> 11) as f64 / (1u64 << 53) as f64

@@ -57,6 +57,15 @@ impl Truth {
             Truth::Regression(values) => values.len(),
         }
     }
+
+    /// These rows of it, in this order.
+    pub(crate) fn take(&self, rows: &[usize]) -> Self {
+        match self {
+            Truth::Binary(values) => Truth::Binary(pick(values, rows)),
+            Truth::Multiclass(values) => Truth::Multiclass(pick(values, rows)),
+            Truth::Regression(values) => Truth::Regression(pick(values, rows)),
+        }
+    }
 }
 
 impl Scores {
@@ -79,6 +88,19 @@ impl Scores {
             },
         }
     }
+
+    /// These rows of them, in this order.
+    pub(crate) fn take(&self, rows: &[usize]) -> Self {
+        match self {
+            Scores::Binary(values) => Scores::Binary(pick(values, rows)),
+            Scores::Multiclass(values) => Scores::Multiclass(pick(values, rows)),
+            Scores::Regression(values) => Scores::Regression(pick(values, rows)),
+        }
+    }
+}
+
+fn pick<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
+    rows.iter().filter_map(|row| values.get(*row).cloned()).collect()
 }
 
 /// Runs `model` over `table`.

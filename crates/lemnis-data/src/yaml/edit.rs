@@ -3,8 +3,9 @@
 //! The result is read back and compared with what was wanted; when an edit in place cannot express it,
 //! the document is written afresh. So a rewrite never stores anything but the wanted value.
 
-use super::emit::emit;
+use super::emit::{emit, emit_shared};
 use super::read::{Kind, Members, Node, parse};
+use super::shared::Shared;
 use super::value::{Key, Map, Value};
 use crate::error::Result;
 
@@ -33,19 +34,44 @@ pub(crate) fn set_stage(text: &str, file: &str, name: &str, body: &Value) -> Res
     stages.insert(Key::from(name), body.clone());
     wanted.insert(Key::from("stages"), Value::Map(stages));
     let wanted = Value::Map(wanted);
-    let edited = root.get("stages").and_then(|node| splice_stage(text, node, name, body));
+    let edited = root.get("stages").and_then(|node| splice_stage(text, node, name, body, false));
     Ok(match edited {
         Some(edited) if parse(&edited, file).is_ok_and(|node| same(&node.to_value(), &wanted)) => edited,
-        _ => emit(&wanted),
+        _ => emit_shared(&wanted, Shared::of_params(&wanted, 0)),
     })
 }
 
-fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value) -> Option<String> {
+/// `text` of a `dvc.yaml` with the definition of stage `name` changed in place, or added after the last one
+/// and what comments follow it.
+pub(crate) fn put_stage(text: &str, file: &str, name: &str, body: &Value) -> Result<String> {
+    let root = parse(text, file)?;
+    let mut wanted = match root.to_value() {
+        Value::Map(map) => map,
+        _ => Map::new(),
+    };
+    let mut stages = wanted.get("stages").and_then(Value::as_map).cloned().unwrap_or_default();
+    let is_new = stages.insert(Key::from(name), body.clone()).is_none();
+    wanted.insert(Key::from("stages"), Value::Map(stages));
+    let wanted = Value::Map(wanted);
+    if text.trim().is_empty() {
+        return Ok(emit(&wanted));
+    }
+    let edited =
+        root.get("stages").filter(|_| is_new).and_then(|node| splice_stage(text, node, name, body, true));
+    Ok(match edited {
+        Some(edited) if parse(&edited, file).is_ok_and(|node| same(&node.to_value(), &wanted)) => edited,
+        _ => rewrite(text, &wanted),
+    })
+}
+
+fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value, after_comments: bool) -> Option<String> {
     let map = stages.as_map().filter(|map| !map.is_empty() && !stages.inline)?;
     let block = {
         let entry: Map = std::iter::once((Key::from(name), body.clone())).collect();
-        let outer: Map = std::iter::once((Key::from("stages"), Value::Map(entry))).collect();
-        let whole = emit(&Value::Map(outer));
+        let outer = Value::Map(std::iter::once((Key::from("stages"), Value::Map(entry))).collect());
+        let before = map.get(name).map_or(text.len(), |(key, _)| key.start);
+        let used = text[..before].matches(": &id").count();
+        let whole = emit_shared(&outer, Shared::of_params(&outer, used));
         let inner = whole.strip_prefix("stages:\n")?;
         let pad = " ".repeat(stages.column);
         inner
@@ -61,7 +87,11 @@ fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value) -> Option<S
         Some(_) => return None,
         None => {
             let (_, (key, value)) = map.last()?;
-            let at = line_end(text, content_end(value).max(key.end));
+            let mut at = line_end(text, content_end(value).max(key.end));
+            let passed = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+            if after_comments {
+                at += text[at..].split_inclusive('\n').take_while(passed).map(str::len).sum::<usize>();
+            }
             (at, at)
         }
     };
@@ -123,6 +153,13 @@ fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit>) -> bool 
             old.iter().zip(new).all(|(old, new)| diff(text, old, new, edits))
         }
         _ if same(&node.to_value(), wanted) => true,
+        (Kind::Seq(_), Value::Seq(new)) if node.inline => match flow(new) {
+            Some(text) => {
+                edits.push(Edit { start: node.start, end: node.end, text });
+                true
+            }
+            None => false,
+        },
         (Kind::Scalar(old), new) if node.inline && !matches!(new, Value::Map(_) | Value::Seq(_)) => {
             let rendered = scalar(new);
             if matches!(old, Value::Null) || rendered.is_empty() {
@@ -219,6 +256,14 @@ fn scalar(value: &Value) -> String {
     if body.contains('\n') { String::new() } else { body.to_owned() }
 }
 
+/// A list of scalars in flow style, where that reads back as the same.
+fn flow(items: &[Value]) -> Option<String> {
+    let words: Vec<String> = items.iter().map(scalar).collect();
+    let text = format!("[{}]", words.join(", "));
+    let read = parse(&text, "").ok()?.to_value();
+    same(&read, &Value::Seq(items.to_vec())).then_some(text)
+}
+
 fn indented(value: &Value, indent: usize) -> String {
     let pad = " ".repeat(indent);
     emit(value).lines().map(|line| format!("{pad}{line}\n")).collect()
@@ -247,6 +292,30 @@ mod tests {
         let text = "outs:\n- md5: aaa\n  nfiles: 2 # n\n  path: f\n# end\n";
         let wanted = value("outs:\n- md5: bbb\n  path: f\n  isexec: true\n");
         assert_eq!(rewrite(text, &wanted), "outs:\n- md5: bbb\n  path: f\n  isexec: true\n# end\n");
+    }
+
+    #[test]
+    fn a_new_stage_stands_after_the_last_ones_comments() {
+        let body = value("cmd: b");
+        let put = |text: &str| put_stage(text, "", "b", &body).expect("puts");
+        assert_eq!(put(""), "stages:\n  b:\n    cmd: b\n");
+        assert_eq!(
+            put("stages:\n  a:\n    cmd: x # c\n\n# d\nplots:\n- p\n"),
+            "stages:\n  a:\n    cmd: x # c\n\n# d\n  b:\n    cmd: b\nplots:\n- p\n"
+        );
+        assert_eq!(put("vars:\n- a: 1\n"), "vars:\n- a: 1\nstages:\n  b:\n    cmd: b\n");
+    }
+
+    #[test]
+    fn a_list_in_flow_style_stays_one() {
+        let text = "stages:\n  a:\n    cmd: x\n    deps: [a, b] # f\n";
+        let body = value("cmd: x\ndeps: [a, b, 'c, d']\n");
+        assert_eq!(
+            put_stage(text, "", "a", &body).expect("puts"),
+            "stages:\n  a:\n    cmd: x\n    deps:\n    - a\n    - b\n    - c, d\n"
+        );
+        let body = value("cmd: x\ndeps: [a, b, c]\n");
+        assert_eq!(put_stage(text, "", "a", &body).expect("puts"), text.replace("[a, b]", "[a, b, c]"));
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! a run of blanks, a Unicode line break), this one writes what reads back: the value comes first.
 
 use super::analysis::{Analysis, analyse};
+use super::read::parse;
 use super::scalar::{Tag, tag_of};
+use super::shared::Shared;
 use super::spelling::{escape, is_break, key_text, needs_escape, scalar_text, tag_length};
 use super::value::{Map, Value};
 
@@ -14,7 +16,13 @@ const MAX_SIMPLE_KEY: usize = 128;
 
 /// The document as text, with a final newline.
 pub(crate) fn emit(value: &Value) -> String {
-    let mut emitter = Emitter { out: String::new(), column: 0, indent: 0, whitespace: true, indention: true };
+    emit_shared(value, Shared::default())
+}
+
+/// The same, with anchors and aliases for values that DVC holds once and writes in several places.
+pub(crate) fn emit_shared(value: &Value, shared: Shared) -> String {
+    let mut emitter =
+        Emitter { out: String::new(), column: 0, indent: 0, whitespace: true, indention: true, shared };
     match value {
         Value::Map(map) if !map.is_empty() => emitter.mapping(map, 0),
         Value::Seq(items) if !items.is_empty() => emitter.sequence(items, 0),
@@ -47,10 +55,20 @@ struct Emitter {
     indent: usize,
     whitespace: bool,
     indention: bool,
+    shared: Shared,
 }
 
 impl Emitter {
     fn node(&mut self, value: &Value, place: Place) {
+        if let Some(name) = self.shared.alias(value) {
+            if place == Place::Item {
+                self.write_indent();
+            }
+            return self.indicator(&name, true, false, false);
+        }
+        if let Some(name) = self.shared.anchor(value) {
+            self.indicator(&name, true, false, false);
+        }
         match value {
             Value::Map(map) if map.is_empty() => self.empty("{", "}"),
             Value::Seq(items) if items.is_empty() => self.empty("[", "]"),
@@ -114,26 +132,23 @@ impl Emitter {
         }
         let chars: Vec<char> = text.chars().collect();
         let analysis = analyse(text);
-        let mut style = style(text, tag, &analysis, place == Place::Key);
-        let may_fold = place != Place::Key && self.column + chars.len() + 2 > WIDTH;
-        let lossy = match style {
-            Style::Plain => may_fold && text.contains("  "),
-            Style::Single => {
-                text.contains(['\u{85}', '\u{2028}', '\u{2029}']) || (may_fold && text.contains("  "))
-            }
-            Style::Double => false,
-        };
-        if lossy {
-            style = Style::Double;
-        }
+        let style = style(text, tag, &analysis, place == Place::Key);
+        let split = place != Place::Key;
         if place == Place::Item {
             self.write_indent();
         }
-        let split = place != Place::Key;
+        let before = (self.out.len(), self.column, self.whitespace, self.indention);
         match style {
             Style::Plain => self.plain(&chars, split),
             Style::Single => self.single_quoted(&chars, split),
             Style::Double => self.double_quoted(&chars, split),
+        }
+        let odd = text.contains(['\u{85}', '\u{2028}', '\u{2029}']);
+        let folded = self.out[before.0..].contains('\n') && text.contains("  ");
+        if style != Style::Double && (odd || folded) && !reads_back(&self.out[before.0..], text) {
+            self.out.truncate(before.0);
+            (_, self.column, self.whitespace, self.indention) = before;
+            self.double_quoted(&chars, split);
         }
         self.indent = outer;
     }
@@ -308,6 +323,15 @@ impl Emitter {
         }
         self.indicator("\"", false, false, false);
     }
+}
+
+/// Whether a scalar as written holds `text`: a fold beside a run of blanks loses some of them.
+fn reads_back(written: &str, text: &str) -> bool {
+    let mut document = String::from("-");
+    document.push_str(if written.starts_with([' ', '\n']) { "" } else { " " });
+    document.push_str(written);
+    let read = parse(&document, "").map(|node| node.to_value());
+    matches!(read, Ok(Value::Seq(items)) if items.first().and_then(Value::as_str) == Some(text))
 }
 
 fn needs_backslash(text: &[char], start: usize, end: usize) -> bool {

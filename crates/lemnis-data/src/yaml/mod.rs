@@ -6,13 +6,15 @@ mod edit;
 mod emit;
 mod read;
 mod scalar;
+mod shared;
 mod spelling;
 mod value;
 
-pub(crate) use edit::{rewrite, set_stage};
-pub(crate) use emit::emit;
+pub(crate) use edit::{put_stage, rewrite, set_stage};
+pub(crate) use emit::{emit, emit_shared};
 pub(crate) use read::{Kind, Node, parse};
 pub(crate) use scalar::python_float;
+pub(crate) use shared::Shared;
 pub(crate) use value::{Key, Map, Value};
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lemnis_data::{AddOptions, Added, InitOptions, Observer, Outcome, Repo, Reproduce, StageOutcome};
+use lemnis_data::{
+    AddOptions, Added, Environment, InitOptions, Observer, Outcome, Repo, Reproduce, StageOutcome,
+};
 
 /// A directory with Git and a data repository.
 pub struct Project {
@@ -50,7 +52,7 @@ pub fn git_init(dir: &Path) {
 impl Project {
     pub fn new() -> Self {
         let project = Self::bare();
-        Repo::init(project.path(), InitOptions::default()).expect("initialises");
+        Repo::init(project.path(), InitOptions::default(), &Environment::default()).expect("initialises");
         project
     }
 
@@ -66,7 +68,7 @@ impl Project {
     }
 
     pub fn repo(&self) -> Repo {
-        Repo::discover(self.path()).expect("is a repository")
+        Repo::discover(self.path(), &Environment::default()).expect("is a repository")
     }
 
     pub fn write(&self, path: &str, text: &str) -> &Self {

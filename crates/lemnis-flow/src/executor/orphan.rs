@@ -2,17 +2,19 @@
 //!
 //! A worker that is killed cannot stop its command, so it notes the process group beside the log. The next attempt ends
 //! that group first: two attempts of one run never work at the same time. A number alone could belong to another
-//! process by now, so the moment at which the process started (clock ticks since boot) is noted too.
+//! process by now, so the moment at which the process started (clock ticks since boot) is noted too. The note
+//! appears whole or not at all: half a note would say that there is no process, or another one.
 
 use std::path::{Path, PathBuf};
 
+use lemnis_core::write_whole;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// Notes that `pid` leads the group that writes `log`.
 pub(super) fn note(log: &Path, pid: u32) {
     let Some(started) = started(pid) else { return };
     let path = note_path(log);
-    if let Err(error) = std::fs::write(&path, format!("{pid} {started}")) {
+    if let Err(error) = write_whole(&path, |out| write!(out, "{pid} {started}")) {
         tracing::warn!(%error, path = %path.display(), "the process of a flow run cannot be noted");
     }
 }
@@ -53,4 +55,23 @@ fn started(pid: u32) -> Option<String> {
 
 fn note_path(log: &Path) -> PathBuf {
     log.with_extension("pid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_appears_whole_in_place_of_an_earlier_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("run.log");
+        std::fs::write(note_path(&log), "12").unwrap();
+        assert!(!end_earlier(&log), "half a note ends nobody");
+        let pid = std::process::id();
+        note(&log, pid);
+        let expected = started(pid).map(|ticks| format!("{pid} {ticks}"));
+        assert_eq!(std::fs::read_to_string(note_path(&log)).ok(), expected);
+        forget(&log);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }

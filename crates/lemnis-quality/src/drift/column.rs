@@ -42,10 +42,14 @@ pub(super) fn judge(
         gone_categories: Vec::new(),
         bins: Vec::new(),
     };
-    for (table, which) in [(reference, "reference"), (current, "present table")] {
-        if !table.has(name) {
-            return Ok(not_computed(judged, &format!("it is not there in the {which}")));
-        }
+    if !reference.has(name) {
+        return Ok(not_computed(judged, "it is not there in the reference"));
+    }
+    if !current.has(name) {
+        // Whatever a model would be given instead, it is not what it learned from.
+        judged.status = Status::Drift;
+        judged.reason = Some("it is gone: the present table does not have it".to_owned());
+        return Ok(judged);
     }
     let kind = reference.kind(name)?;
     if kind == Kind::Text || kind == Kind::Bool {

@@ -1,11 +1,12 @@
 //! What a caller can have done: submit, promote, deploy, roll back, check, report the truth.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use lemnis_app::lineage::{self, Reproduction, StageRun};
 use lemnis_app::model::{self, Promote, Submit};
-use lemnis_app::monitor::{self, Check};
-use lemnis_app::release::{self, Deploy};
+use lemnis_app::monitor;
+use lemnis_app::release;
 use lemnis_app::retrain;
 use lemnis_quality::Verdict;
 use serde::Deserialize;
@@ -18,15 +19,11 @@ use crate::Server;
 type Answer = Result<Json<Value>, ApiError>;
 
 /// `POST /api/v1/models/{name}:{submit|promote|reproduced}`.
-pub(super) async fn model(
-    State(server): State<Server>,
-    Path(target): Path<String>,
-    body: Option<Json<Value>>,
-) -> Answer {
+pub(super) async fn model(State(server): State<Server>, Path(target): Path<String>, body: Bytes) -> Answer {
     to_the_end(async move { model_act(&server, &target, body).await }).await
 }
 
-async fn model_act(server: &Server, target: &str, body: Option<Json<Value>>) -> Answer {
+async fn model_act(server: &Server, target: &str, body: Bytes) -> Answer {
     let (name, verb) = verb_of(target)?;
     let (app, who) = (&server.app, &server.principal);
     match verb {
@@ -36,13 +33,13 @@ async fn model_act(server: &Server, target: &str, body: Option<Json<Value>>) -> 
             struct Body {
                 version: u32,
             }
-            let body: Body = read(body)?;
+            let body: Body = read(&body)?;
             answer(
                 model::promote(app, who, &Promote { model: name.to_owned(), version: body.version }).await?,
             )
         }
         "reproduced" => {
-            lineage::keep_reproduction(app, who, name, &read::<Reproduction>(body)?).await?;
+            lineage::keep_reproduction(app, who, name, &read::<Reproduction>(&body)?).await?;
             answer(json!({}))
         }
         _ => Err(ApiError::invalid(format!(
@@ -55,25 +52,23 @@ async fn model_act(server: &Server, target: &str, body: Option<Json<Value>>) -> 
 pub(super) async fn endpoint(
     State(server): State<Server>,
     Path(target): Path<String>,
-    body: Option<Json<Value>>,
+    body: Bytes,
 ) -> Answer {
     to_the_end(async move { endpoint_act(&server, &target, body).await }).await
 }
 
-async fn endpoint_act(server: &Server, target: &str, body: Option<Json<Value>>) -> Answer {
+async fn endpoint_act(server: &Server, target: &str, body: Bytes) -> Answer {
     let (name, verb) = verb_of(target)?;
     let (app, who) = (&server.app, &server.principal);
-    let mut fields = body.map_or_else(|| json!({}), |Json(body)| body);
-    if let Some(fields) = fields.as_object_mut() {
-        fields.insert("endpoint".to_owned(), name.into());
-    }
-    let body = Some(Json(fields));
+    let mut fields: serde_json::Map<String, Value> = read(&body)?;
+    fields.insert("endpoint".to_owned(), name.into());
+    let fields = Value::Object(fields);
     match verb {
-        "deploy" => answer(release::deploy(app, who, &read::<Deploy>(body)?).await?),
+        "deploy" => answer(release::deploy(app, who, &from(fields)?).await?),
         "rollback" => answer(release::rollback(app, who, name).await?),
-        "check" => answer(monitor::check(app, who, &read::<Check>(body)?).await?),
-        "collect" => answer(retrain::collect(app, who, &read(body)?).await?),
-        "feedback" => answer(monitor::feedback(app, who, &read(body)?).await?),
+        "check" => answer(monitor::check(app, who, &from(fields)?).await?),
+        "collect" => answer(retrain::collect(app, who, &from(fields)?).await?),
+        "feedback" => answer(monitor::feedback(app, who, &from(fields)?).await?),
         _ => Err(ApiError::invalid(format!(
             "an endpoint cannot {verb:?}; it can deploy, rollback, check, feedback and collect"
         ))),
@@ -81,13 +76,15 @@ async fn endpoint_act(server: &Server, target: &str, body: Option<Json<Value>>) 
 }
 
 /// `POST /api/v1/verdicts`: a validation that a command made in the working tree.
-pub(super) async fn verdict(State(server): State<Server>, Json(verdict): Json<Verdict>) -> Answer {
+pub(super) async fn verdict(State(server): State<Server>, body: Bytes) -> Answer {
+    let verdict: Verdict = read(&body)?;
     monitor::keep_validation(&server.app, &server.principal, &verdict).await?;
     answer(json!({ "id": verdict.id }))
 }
 
 /// `POST /api/v1/stage-runs`: a stage that a command ran in the working tree.
-pub(super) async fn stage_run(State(server): State<Server>, Json(run): Json<StageRun>) -> Answer {
+pub(super) async fn stage_run(State(server): State<Server>, body: Bytes) -> Answer {
+    let run: StageRun = read(&body)?;
     lineage::keep_stage_run(&server.app, &server.principal, &run).await?;
     answer(json!({ "id": run.id }))
 }
@@ -105,9 +102,15 @@ fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {
     target.split_once(':').ok_or_else(|| ApiError::invalid(format!("{target:?} names no act: use NAME:VERB")))
 }
 
-fn read<T: DeserializeOwned>(body: Option<Json<Value>>) -> Result<T, ApiError> {
-    let value = body.map_or_else(|| json!({}), |Json(value)| value);
-    serde_json::from_value(value)
+/// The body as `T`; an empty one is an empty object. The content type does not matter: there is one format.
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    let body: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body)
+        .map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
+}
+
+fn from<T: DeserializeOwned>(fields: Value) -> Result<T, ApiError> {
+    serde_json::from_value(fields)
         .map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
 }
 

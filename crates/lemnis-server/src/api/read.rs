@@ -1,6 +1,7 @@
 //! What a caller can look at: the pages' read models as JSON.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use lemnis_app::{view, why as chain};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,12 @@ use super::ApiError;
 use crate::Server;
 
 type Answer = Result<Json<Value>, ApiError>;
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// The query, or an answer in this API's own form that says what is wrong with it.
+fn asked<T>(query: Asked<T>) -> Result<T, ApiError> {
+    query.map(|Query(query)| query).map_err(|rejection| ApiError::invalid(rejection.body_text()))
+}
 
 #[derive(Deserialize)]
 pub(super) struct RunsQuery {
@@ -46,7 +53,8 @@ pub(super) async fn overview(State(server): State<Server>) -> Answer {
     answer(view::overview(&server.app).await?)
 }
 
-pub(super) async fn runs(State(server): State<Server>, Query(query): Query<RunsQuery>) -> Answer {
+pub(super) async fn runs(State(server): State<Server>, query: Asked<RunsQuery>) -> Answer {
+    let query = asked(query)?;
     let query = view::RunQuery {
         filter: query.filter,
         order_by: query.order_by,
@@ -81,15 +89,18 @@ pub(super) async fn endpoint(State(server): State<Server>, Path(name): Path<Stri
     answer(view::endpoint(&server.app, &name).await?)
 }
 
-pub(super) async fn flow_runs(State(server): State<Server>, Query(query): Query<ListQuery>) -> Answer {
+pub(super) async fn flow_runs(State(server): State<Server>, query: Asked<ListQuery>) -> Answer {
+    let query = asked(query)?;
     answer(view::flow_runs(&server.app, query.limit()).await?)
 }
 
-pub(super) async fn events(State(server): State<Server>, Query(query): Query<ListQuery>) -> Answer {
+pub(super) async fn events(State(server): State<Server>, query: Asked<ListQuery>) -> Answer {
+    let query = asked(query)?;
     answer(view::events(&server.app, query.subject.as_deref(), query.limit()).await?)
 }
 
-pub(super) async fn verdicts(State(server): State<Server>, Query(query): Query<ListQuery>) -> Answer {
+pub(super) async fn verdicts(State(server): State<Server>, query: Asked<ListQuery>) -> Answer {
+    let query = asked(query)?;
     answer(view::verdicts(&server.app, query.subject.as_deref(), query.limit()).await?)
 }
 

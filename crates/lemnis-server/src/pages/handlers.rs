@@ -1,7 +1,7 @@
 //! From a request to a page: the query, the read model, the renderer; and failures as pages of their own.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use lemnis_app::view::{self, RunQuery};
 use lemnis_app::{authorise, why as chain};
@@ -82,6 +82,15 @@ fn failure(ui: &Chrome, error: &lemnis_app::Error) -> Response {
 
 fn may_read(server: &Server) -> Result<(), lemnis_app::Error> {
     authorise(&server.principal, Action::Read)
+}
+
+/// What nothing else answers: a page for people, JSON for programs.
+pub(crate) async fn nowhere(State(server): State<Server>, uri: Uri) -> Response {
+    let error = lemnis_app::Error::Missing { what: "page", name: uri.path().to_owned() };
+    if uri.path().starts_with("/api/") || uri.path().starts_with("/v2/") {
+        return crate::api::ApiError::from(error).into_response();
+    }
+    failure(&chrome(&server, false), &error)
 }
 
 pub(super) async fn overview(State(server): State<Server>, Query(asked): Query<Asked>) -> Response {

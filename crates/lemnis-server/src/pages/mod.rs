@@ -23,6 +23,8 @@ use axum::routing::get;
 
 use crate::Server;
 
+pub(crate) use handlers::nowhere;
+
 pub(crate) fn routes() -> Router<Server> {
     Router::new()
         .route("/", get(handlers::overview))

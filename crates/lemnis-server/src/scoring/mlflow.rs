@@ -9,16 +9,20 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lemnis_core::Classify;
 use lemnis_serving::mlflow_scoring::{Body, ContentType, MLFLOW_VERSION, Rejection, predictions};
-use lemnis_serving::{Endpoint, Error, Refused};
+use lemnis_serving::{Endpoint, Error, Prediction, Refused};
 use serde_json::json;
 
-use super::{INLINE_BODY_BYTES, Scoring, envelope};
+use super::{INLINE_BODY_BYTES, Scoring, apart, envelope};
 
 const JSON: &str = "application/json";
 
-/// `GET /ping`: 404 while nothing is served.
+/// `GET /ping`: 404 while nothing was deployed, 503 while what `/invocations` asks is not up.
 pub(super) async fn ping(State(scoring): State<Scoring>) -> Response {
-    let status = if scoring.0.first().is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    let status = match scoring.default().await {
+        Ok(Some(_)) => StatusCode::OK,
+        Ok(None) => StatusCode::NOT_FOUND,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
     (status, [(header::CONTENT_TYPE, JSON)], "\n").into_response()
 }
 
@@ -37,15 +41,16 @@ pub(super) async fn not_allowed() -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, [(header::CONTENT_TYPE, JSON)], body).into_response()
 }
 
-/// `POST /invocations`: the first endpoint that was deployed.
+/// `POST /invocations`: the first endpoint that was deployed; 503 while that one is not up, never another's answer.
 pub(super) async fn invoke_first(
     State(scoring): State<Scoring>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match scoring.0.first() {
-        Some(endpoint) => score(&scoring, &endpoint, &headers, body).await,
-        None => failure(404, "RESOURCE_DOES_NOT_EXIST", "nothing is served here yet"),
+    match scoring.default().await {
+        Ok(Some(endpoint)) => score(scoring, endpoint, &headers, body).await,
+        Err(error) => serving_failure(&error),
+        Ok(None) => failure(404, "RESOURCE_DOES_NOT_EXIST", "nothing is served here yet"),
     }
 }
 
@@ -57,14 +62,14 @@ pub(super) async fn invoke(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     match scoring.endpoint(&name) {
-        Some(endpoint) => score(&scoring, &endpoint, &headers, body).await,
+        Some(endpoint) => score(scoring, endpoint, &headers, body).await,
         None => serving_failure(&Error::NoEndpoint { name }),
     }
 }
 
 async fn score(
-    scoring: &Scoring,
-    endpoint: &Arc<Endpoint>,
+    scoring: Scoring,
+    endpoint: Arc<Endpoint>,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -81,21 +86,25 @@ async fn score(
         Ok(meta) => meta,
         Err(message) => return failure(400, "INVALID_PARAMETER_VALUE", &message),
     };
-    let body = if bytes.len() > INLINE_BODY_BYTES {
-        match tokio::task::spawn_blocking(move || Body::read(content_type, &bytes)).await {
-            Ok(body) => body,
-            Err(error) => {
-                return failure(500, "INTERNAL_ERROR", &format!("the body could not be read: {error}"));
-            }
+    if bytes.len() <= INLINE_BODY_BYTES {
+        return match Body::read(content_type, &bytes) {
+            Ok(body) => answer(scoring.endpoints.predict_at(&endpoint, meta, &body).await),
+            Err(rejection) => rejected(&rejection),
+        };
+    }
+    let work = async move {
+        match Body::read(content_type, &bytes) {
+            Ok(body) => answer(scoring.endpoints.predict_here(&endpoint, meta, &body).await),
+            Err(rejection) => rejected(&rejection),
         }
-    } else {
-        Body::read(content_type, &bytes)
     };
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) => return rejected(&rejection),
-    };
-    match scoring.0.predict_at(endpoint, meta, |signature| body.frame(signature)).await {
+    apart(work).await.unwrap_or_else(|error| {
+        failure(500, "INTERNAL_ERROR", &format!("the request could not be answered: {error}"))
+    })
+}
+
+fn answer(predicted: Result<Prediction, Refused<Rejection>>) -> Response {
+    match predicted {
         Ok(prediction) => {
             let headers = envelope::answered(&prediction);
             ([(header::CONTENT_TYPE, JSON)], headers, predictions(&prediction.outputs)).into_response()
@@ -112,7 +121,11 @@ fn rejected(rejection: &Rejection) -> Response {
 
 fn serving_failure(error: &Error) -> Response {
     let status = error.kind().http_status();
-    let code = if status == 404 { "RESOURCE_DOES_NOT_EXIST" } else { "INTERNAL_ERROR" };
+    let code = match status {
+        404 => "RESOURCE_DOES_NOT_EXIST",
+        503 => "TEMPORARILY_UNAVAILABLE",
+        _ => "INTERNAL_ERROR",
+    };
     if status == 500 {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(%error, cause, "a prediction failed");

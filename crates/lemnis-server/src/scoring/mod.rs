@@ -14,31 +14,49 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::response::Response;
 use axum::routing::{get, post};
-use lemnis_serving::{Endpoint, Endpoints};
+use lemnis_serving::{Endpoint, Endpoints, Rollouts};
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, spawn_blocking};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::Server;
 
 /// The largest body of a request, unpacked.
 const MAX_BODY_BYTES: usize = 32 << 20;
-/// Bodies above this are parsed on a thread that may block.
+/// Bodies above this are read, answered and rendered on a thread that may block.
 const INLINE_BODY_BYTES: usize = 128 << 10;
 
 /// What the scoring handlers reach.
 #[derive(Clone)]
-pub(crate) struct Scoring(Arc<Endpoints>);
+pub(crate) struct Scoring {
+    endpoints: Arc<Endpoints>,
+    /// Which endpoints there should be.
+    durable: Arc<dyn Rollouts>,
+}
 
 impl FromRef<Server> for Scoring {
     fn from_ref(server: &Server) -> Self {
-        Self(server.app.endpoints.clone())
+        Self { endpoints: server.app.endpoints.clone(), durable: server.app.rollouts.clone() }
     }
 }
 
 impl Scoring {
     fn endpoint(&self, name: &str) -> Option<Arc<Endpoint>> {
-        self.0.get(name)
+        self.endpoints.get(name)
     }
+
+    /// The endpoint of the addresses that name none.
+    async fn default(&self) -> lemnis_serving::Result<Option<Arc<Endpoint>>> {
+        self.endpoints.default(self.durable.as_ref()).await
+    }
+}
+
+/// Runs `work` on a thread that may block: what it computes for long must not hold up other connections.
+async fn apart(work: impl Future<Output = Response> + Send + 'static) -> Result<Response, JoinError> {
+    let runtime = Handle::current();
+    spawn_blocking(move || runtime.block_on(work)).await
 }
 
 /// Scoring's part of the server.
@@ -60,7 +78,7 @@ where
         .route("/endpoints/{name}/invocations", post(mlflow::invoke).fallback(not_allowed))
         .route("/v2", get(oip::server))
         .route("/v2/health/live", get(oip::live))
-        .route("/v2/health/ready", get(oip::live))
+        .route("/v2/health/ready", get(oip::all_ready))
         .route("/v2/models/{name}", get(oip::model))
         .route("/v2/models/{name}/versions/{version}", get(oip::model))
         .route("/v2/models/{name}/ready", get(oip::ready))

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lemnis_core::Classify;
 use lemnis_serving::oip::{Answer, EXTENSIONS, HEADER_LENGTH, Request, metadata};
-use lemnis_serving::{Endpoint, Error, Refused};
+use lemnis_serving::{Endpoint, Error, Prediction, Refused};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{INLINE_BODY_BYTES, Scoring, envelope};
+use super::{INLINE_BODY_BYTES, Scoring, apart, envelope};
 
 /// The model in a path, and the version where one is named.
 #[derive(Debug, Deserialize)]
@@ -53,9 +53,22 @@ pub(super) async fn server() -> Response {
     Json(json!({ "name": "lemnis", "version": version, "extensions": EXTENSIONS })).into_response()
 }
 
-/// `GET /v2/health/live` and `/v2/health/ready`. Clients differ in the word they look for.
+/// `GET /v2/health/live`: the process answers.
 pub(super) async fn live() -> Response {
-    Json(json!({ "live": true, "ready": true })).into_response()
+    Json(json!({ "live": true })).into_response()
+}
+
+/// `GET /v2/health/ready`: every endpoint that was ever deployed is up. 503 otherwise, and which are not.
+pub(super) async fn all_ready(State(scoring): State<Scoring>) -> Response {
+    match scoring.endpoints.missing(scoring.durable.as_ref()).await {
+        // Clients differ in the word they look for.
+        Ok(missing) if missing.is_empty() => Json(json!({ "live": true, "ready": true })).into_response(),
+        Ok(missing) => {
+            let body = json!({ "live": true, "ready": false, "not_ready": missing });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+        Err(error) => refused(&error),
+    }
 }
 
 /// `GET /v2/models/{name}`.
@@ -106,42 +119,64 @@ pub(super) async fn infer(
         Some(length) => length,
         None => None,
     };
-    let request = if bytes.len() > INLINE_BODY_BYTES {
-        match tokio::task::spawn_blocking(move || Request::read(&bytes, json_length)).await {
+    let asked = Asked { scoring, endpoint, name: target.name, version, headers, bytes, json_length };
+    if asked.bytes.len() <= INLINE_BODY_BYTES {
+        return asked.answer(false).await;
+    }
+    apart(asked.answer(true))
+        .await
+        .unwrap_or_else(|error| failure(500, &format!("the request could not be answered: {error}")))
+}
+
+/// An inference request whose body is not read yet.
+struct Asked {
+    scoring: Scoring,
+    endpoint: Arc<Endpoint>,
+    name: String,
+    version: Option<u32>,
+    headers: HeaderMap,
+    bytes: Bytes,
+    json_length: Option<usize>,
+}
+
+impl Asked {
+    async fn answer(self, may_block: bool) -> Response {
+        let Self { scoring, endpoint, name, version, headers, bytes, json_length } = self;
+        let mut request = match Request::read(&bytes, json_length) {
             Ok(request) => request,
-            Err(error) => return failure(500, &format!("the body could not be read: {error}")),
+            Err(rejection) => return failure(400, &rejection.to_string()),
+        };
+        let meta = match envelope::meta(&headers, request.id.as_deref()) {
+            Ok(meta) => meta,
+            Err(message) => return failure(400, &message),
+        };
+        let asked = version.or(meta.version);
+        let meta = meta.with_version(asked);
+        let predicted = if may_block {
+            scoring.endpoints.predict_here(&endpoint, meta, &mut request).await
+        } else {
+            scoring.endpoints.predict_at(&endpoint, meta, &mut request).await
+        };
+        match predicted {
+            Ok(prediction) => render(&request, &name, &prediction),
+            Err(Refused::Input(rejection)) => failure(400, &rejection.to_string()),
+            Err(Refused::Serving(error)) => refused(&error),
         }
-    } else {
-        Request::read(&bytes, json_length)
-    };
-    let request = match request {
-        Ok(request) => request,
-        Err(rejection) => return failure(400, &rejection.to_string()),
-    };
-    let meta = match envelope::meta(&headers, request.id.as_deref()) {
-        Ok(meta) => meta,
-        Err(message) => return failure(400, &message),
-    };
-    let asked = version.or(meta.version);
-    let parse = |signature: &_| request.check_outputs(signature).and_then(|()| request.frame(signature));
-    let prediction = match scoring.0.predict_at(&endpoint, meta.with_version(asked), parse).await {
-        Ok(prediction) => prediction,
-        Err(Refused::Input(rejection)) => return failure(400, &rejection.to_string()),
-        Err(Refused::Serving(error)) => return refused(&error),
-    };
-    let Some((_, model)) = endpoint.model_of(Some(prediction.version)).or_else(|| endpoint.model_of(None))
-    else {
-        return refused(&Error::NoEndpoint { name: target.name });
-    };
-    match request.answer(&target.name, prediction.version, &prediction.outputs, model.signature()) {
+    }
+}
+
+/// The answer, in the types of the model that predicted.
+fn render(request: &Request, name: &str, prediction: &Prediction) -> Response {
+    let signature = prediction.model.signature();
+    match request.answer(name, prediction.version, &prediction.outputs, signature) {
         Ok(Answer { body, json_length: None }) => {
-            ([(header::CONTENT_TYPE, "application/json")], envelope::answered(&prediction), body)
+            ([(header::CONTENT_TYPE, "application/json")], envelope::answered(prediction), body)
                 .into_response()
         }
         Ok(Answer { body, json_length: Some(length) }) => (
             [(header::CONTENT_TYPE, "application/octet-stream")],
             [(HEADER_LENGTH, length.to_string())],
-            envelope::answered(&prediction),
+            envelope::answered(prediction),
             body,
         )
             .into_response(),

@@ -44,14 +44,14 @@ pub(super) async fn statistics(State(scoring): State<Scoring>, Path(target): Pat
 
 /// `GET /v2/models/stats`.
 pub(super) async fn all_statistics(State(scoring): State<Scoring>) -> Response {
-    let all: Vec<Value> = scoring.0.list().iter().flat_map(|endpoint| arms(endpoint)).collect();
+    let all: Vec<Value> = scoring.endpoints.list().iter().flat_map(|endpoint| arms(endpoint)).collect();
     Json(json!({ "model_stats": all })).into_response()
 }
 
 /// `POST /v2/repository/index`; what the body asks for does not matter.
 pub(super) async fn index(State(scoring): State<Scoring>) -> Response {
     let all: Vec<Value> = scoring
-        .0
+        .endpoints
         .list()
         .iter()
         .map(|endpoint| {

@@ -10,18 +10,18 @@ use axum::http::{HeaderMap, Request};
 use lemnis_core::FixedClock;
 use lemnis_model::train::{Params, Target, train};
 use lemnis_model::{Column, Frame, Model};
-use lemnis_serving::{Endpoints, PredictionLog};
+use lemnis_serving::{EndpointState, Endpoints, PredictionLog, Rollouts};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{MAX_BODY_BYTES, Scoring, over};
+use super::{INLINE_BODY_BYTES, MAX_BODY_BYTES, Scoring, over};
 
 #[derive(Clone)]
-struct Alone(Arc<Endpoints>);
+struct Alone(Arc<Endpoints>, Arc<dyn Rollouts>);
 
 impl FromRef<Alone> for Scoring {
     fn from_ref(alone: &Alone) -> Self {
-        Self(alone.0.clone())
+        Self { endpoints: alone.0.clone(), durable: alone.1.clone() }
     }
 }
 
@@ -40,14 +40,24 @@ fn model() -> Arc<Model> {
     Arc::new(train(&frame, &target, &params, None).unwrap().model().unwrap())
 }
 
-fn router(dir: &Path, deployed: bool) -> Router {
+async fn router(dir: &Path, deployed: bool) -> Router {
+    let up: &[&str] = if deployed { &["churn"] } else { &[] };
+    known_and_up(dir, up, up).await
+}
+
+/// The endpoints `known` to the durable state, in the order of their deployment, of which those of `up` answer.
+async fn known_and_up(dir: &Path, known: &[&str], up: &[&str]) -> Router {
     let clock = Arc::new(FixedClock::new(1_000));
-    let log = Arc::new(PredictionLog::open(dir, clock.clone()).unwrap());
+    let log = Arc::new(PredictionLog::open(&dir.join("log"), clock.clone()).unwrap());
     let endpoints = Endpoints::new(log, clock);
-    if deployed {
-        endpoints.deploy("churn", 3, model());
+    let durable = lemnis_testkit::ports(dir).await.unwrap().rollouts;
+    for name in known {
+        durable.put_endpoint(&EndpointState::new(name, name, 3, 1)).await.unwrap();
     }
-    over().with_state(Alone(Arc::new(endpoints)))
+    for name in up {
+        endpoints.deploy(name, 3, model());
+    }
+    over().with_state(Alone(Arc::new(endpoints), durable))
 }
 
 async fn send(router: &Router, request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
@@ -75,7 +85,7 @@ const RECORDS: &str =
 #[tokio::test]
 async fn a_data_frame_is_answered_row_by_row_and_says_by_which_version() {
     let dir = tempfile::tempdir().unwrap();
-    let router = router(dir.path(), true);
+    let router = router(dir.path(), true).await;
     let request = Request::post("/endpoints/churn/invocations")
         .header("content-type", "application/json")
         .header("x-request-id", "r-7")
@@ -104,7 +114,7 @@ async fn a_data_frame_is_answered_row_by_row_and_says_by_which_version() {
 #[tokio::test]
 async fn tensors_are_answered_with_tensors_and_agree_with_the_data_frame() {
     let dir = tempfile::tempdir().unwrap();
-    let router = router(dir.path(), true);
+    let router = router(dir.path(), true).await;
     let request = json!({
         "id": "t-1",
         "inputs": [
@@ -134,7 +144,7 @@ async fn tensors_are_answered_with_tensors_and_agree_with_the_data_frame() {
 #[tokio::test]
 async fn a_model_describes_itself() {
     let dir = tempfile::tempdir().unwrap();
-    let router = router(dir.path(), true);
+    let router = router(dir.path(), true).await;
     let (status, model) = get(&router, "/v2/models/churn").await;
     assert_eq!((status, &model["name"], &model["versions"]), (200, &json!("churn"), &json!(["3"])));
     let inputs: Vec<&Value> =
@@ -152,7 +162,7 @@ async fn a_model_describes_itself() {
 #[tokio::test]
 async fn mistakes_are_told_in_the_words_of_the_protocol_they_came_by() {
     let dir = tempfile::tempdir().unwrap();
-    let router = router(dir.path(), true);
+    let router = router(dir.path(), true).await;
     for body in [
         "",
         "{",
@@ -195,10 +205,66 @@ async fn mistakes_are_told_in_the_words_of_the_protocol_they_came_by() {
 #[tokio::test]
 async fn nothing_deployed_is_not_ready_and_still_healthy() {
     let dir = tempfile::tempdir().unwrap();
-    let router = router(dir.path(), false);
-    for (path, expected) in [("/ping", 404), ("/health", 200), ("/version", 200)] {
+    let router = router(dir.path(), false).await;
+    for (path, expected) in [("/ping", 404), ("/health", 200), ("/version", 200), ("/v2/health/ready", 200)] {
         let (status, _, _) = send(&router, Request::get(path).body(Body::empty()).unwrap()).await;
         assert_eq!(status, expected, "{path}");
     }
     assert_eq!(post(&router, "/invocations", RECORDS).await.0, 404);
+}
+
+#[tokio::test]
+async fn the_address_without_a_name_never_answers_for_another_endpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let first_is_up = known_and_up(dir.path(), &["churn", "a"], &["a", "churn"]).await;
+    let request = |name: &str| format!("/endpoints/{name}/invocations");
+    assert_eq!(post(&first_is_up, "/invocations", RECORDS).await.0, 200);
+    let (_, stats) = get(&first_is_up, "/v2/models/churn/stats").await;
+    assert_eq!(
+        stats["model_stats"][0]["inference_count"],
+        json!(1),
+        "the first one that was deployed answered"
+    );
+
+    let first_is_down = known_and_up(dir.path(), &[], &["a"]).await;
+    let (status, answer) = post(&first_is_down, "/invocations", RECORDS).await;
+    assert_eq!((status, &answer["error_code"]), (503, &json!("TEMPORARILY_UNAVAILABLE")), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("churn"), "{answer}");
+    let ping = Request::get("/ping").body(Body::empty()).unwrap();
+    assert_eq!(send(&first_is_down, ping).await.0, 503);
+    assert_eq!(post(&first_is_down, &request("a"), RECORDS).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_server_is_ready_once_every_known_endpoint_is_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let router = known_and_up(dir.path(), &["churn", "late"], &["churn"]).await;
+    let (status, answer) = get(&router, "/v2/health/ready").await;
+    assert_eq!((status, &answer["not_ready"]), (503, &json!(["late"])));
+    assert_eq!(get(&router, "/v2/health/live").await.0, 200);
+    let router = known_and_up(dir.path(), &[], &["churn", "late"]).await;
+    assert_eq!(get(&router, "/v2/health/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_large_body_gets_the_answer_of_a_small_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let router = router(dir.path(), true).await;
+    let rows = 20_000;
+    let record = r#"{"age": 80, "place": "town"}"#;
+    let body = format!(r#"{{"dataframe_records": [{}]}}"#, vec![record; rows].join(","));
+    assert!(body.len() > INLINE_BODY_BYTES);
+    let (status, answer) = post(&router, "/invocations", &body).await;
+    assert_eq!((status, answer["predictions"].as_array().unwrap().len()), (200, rows));
+    let (_, small) = post(&router, "/invocations", RECORDS).await;
+    assert_eq!(answer["predictions"][rows - 1], small["predictions"][0]);
+    let tensors = json!({ "inputs": [
+        { "name": "age", "datatype": "FP64", "shape": [rows], "data": vec![80.0; rows] },
+        { "name": "place", "datatype": "BYTES", "shape": [rows], "data": vec!["town"; rows] },
+    ]})
+    .to_string();
+    assert!(tensors.len() > INLINE_BODY_BYTES);
+    let (status, answer) = post(&router, "/v2/models/churn/infer", &tensors).await;
+    assert_eq!((status, &answer["outputs"][0]["shape"]), (200, &json!([rows])));
+    assert_eq!(post(&router, "/invocations", &body[..body.len() - 1]).await.0, 400);
 }

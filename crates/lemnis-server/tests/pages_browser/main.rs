@@ -46,7 +46,7 @@ async fn the_pages_work_in_a_browser() -> Result<(), Problem> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(lemnis_server::serve(listener, router, async {
+    let serving = tokio::spawn(lemnis_server::serve(listener, router, 64, async {
         stopped.await.ok();
     }));
 

@@ -39,7 +39,7 @@ pub struct ArmView {
     pub digest: String,
     /// What it did since it was deployed in this process.
     pub total: ArmStats,
-    /// What it did since the running step of a rollout began.
+    /// What it did since the running step of a rollout began; nothing while there is none.
     pub step: ArmStats,
 }
 

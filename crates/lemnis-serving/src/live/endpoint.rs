@@ -55,7 +55,7 @@ pub(crate) struct Routed {
     pub(crate) name: ArmName,
     /// Who answers instead when the arm fails.
     pub(crate) fallback: Option<Arc<Arm>>,
-    /// Whether the request is evidence about the arm: those that insisted on a version are not.
+    /// Whether the request is evidence about the arm in a rollout: those that insisted on a version are not.
     pub(crate) counts: bool,
 }
 
@@ -118,7 +118,8 @@ impl Endpoint {
         let Some(canary) = &arms.canary else {
             return match meta.version {
                 Some(version) if version != arms.champion.version => Err(self.no_version(version)),
-                version => Ok(to_champion(version.is_none())),
+                // Nobody compares: a rollout's first step counts from its beginning.
+                _ => Ok(to_champion(false)),
             };
         };
         let to_canary =

@@ -6,12 +6,13 @@
 
 mod arm;
 mod endpoint;
+mod input;
 mod predict;
 mod route;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 use lemnis_core::{Clock, Millis};
@@ -19,15 +20,18 @@ use lemnis_model::Model;
 use parking_lot::RwLock;
 
 use crate::rollout::{Rollout, RolloutState};
-use crate::{Error, PredictionLog, Result};
+use crate::{Error, PredictionLog, Result, Rollouts};
 
 pub use arm::{ArmName, ArmView};
 pub use endpoint::{Endpoint, EndpointView};
+pub use input::Input;
 pub use predict::{Prediction, Refused};
 
 /// Every endpoint of the process, by name.
 pub struct Endpoints {
     endpoints: RwLock<Arc<IndexMap<String, Arc<Endpoint>>>>,
+    /// The endpoint that answers where none is named, once it is known.
+    default: OnceLock<String>,
     log: Arc<PredictionLog>,
     clock: Arc<dyn Clock>,
 }
@@ -35,7 +39,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// No endpoint yet; predictions will be written to `log`.
     pub fn new(log: Arc<PredictionLog>, clock: Arc<dyn Clock>) -> Self {
-        Self { endpoints: RwLock::default(), log, clock }
+        Self { endpoints: RwLock::default(), default: OnceLock::new(), log, clock }
     }
 
     /// The endpoint `name`.
@@ -48,9 +52,27 @@ impl Endpoints {
         self.endpoints.read().values().cloned().collect()
     }
 
-    /// The endpoint that answers where none is named: the first one that was deployed.
-    pub fn first(&self) -> Option<Arc<Endpoint>> {
-        self.endpoints.read().values().next().cloned()
+    /// The endpoint that answers where none is named: the first one that was ever deployed, according to the durable
+    /// state. It stays the same until the process ends, whichever endpoints are up: a caller never gets another model's
+    /// answers. `None` while nothing was deployed; [`Error::NotUp`] while that endpoint does not answer here.
+    pub async fn default(&self, durable: &dyn Rollouts) -> Result<Option<Arc<Endpoint>>> {
+        let name = match self.default.get() {
+            Some(name) => name,
+            None => match durable.list_endpoints().await?.into_iter().next() {
+                Some(first) => self.default.get_or_init(|| first.name),
+                None => return Ok(None),
+            },
+        };
+        match self.get(name) {
+            Some(endpoint) => Ok(Some(endpoint)),
+            None => Err(Error::NotUp { name: name.clone() }),
+        }
+    }
+
+    /// The endpoints that the durable state knows and that do not answer here.
+    pub async fn missing(&self, durable: &dyn Rollouts) -> Result<Vec<String>> {
+        let known = durable.list_endpoints().await?.into_iter().map(|state| state.name);
+        Ok(known.filter(|name| self.get(name).is_none()).collect())
     }
 
     /// Gives all traffic of `name` to `version` at once, making the endpoint if it is new. The champion before it stays

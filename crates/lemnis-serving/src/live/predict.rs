@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lemnis_model::{Frame, Signature};
+use lemnis_model::{Frame, Model, Signature};
 
 use super::arm::{Arm, ArmName};
 use super::endpoint::Routed;
-use super::{Endpoint, Endpoints};
+use super::{Endpoint, Endpoints, Input};
 use crate::log::{Row, Status};
 use crate::{Error, RequestMeta};
 
@@ -24,6 +24,8 @@ pub struct Prediction {
     pub outputs: Arc<Frame>,
     /// The version that answered.
     pub version: u32,
+    /// Its model: the endpoint may have moved on by the time the answer is written.
+    pub model: Arc<Model>,
     /// The arm that answered.
     pub arm: ArmName,
     /// How long the model took.
@@ -55,21 +57,43 @@ impl Endpoints {
         self.predict_at(&endpoint, meta, parse).await
     }
 
-    /// As [`Endpoints::predict`], for an endpoint at hand.
-    pub async fn predict_at<E>(
+    /// As [`Endpoints::predict`], for an endpoint at hand and any [`Input`].
+    pub async fn predict_at<I: Input>(
         &self,
         endpoint: &Endpoint,
         meta: RequestMeta,
-        parse: impl Fn(&Signature) -> Result<Frame, E>,
-    ) -> Result<Prediction, Refused<E>> {
-        let routed = endpoint.route(&meta).map_err(Refused::Serving)?;
-        let (input, refusal) = match parse(routed.arm.model.signature()) {
+        input: I,
+    ) -> Result<Prediction, Refused<I::Refusal>> {
+        self.predict_with(endpoint, meta, input, INLINE_ROWS).await
+    }
+
+    /// As [`Endpoints::predict_at`], for a caller whose thread may block: everything happens on it. Such callers must not
+    /// hold one blocking thread while they wait for another, or enough of them would wait for ever.
+    pub async fn predict_here<I: Input>(
+        &self,
+        endpoint: &Endpoint,
+        meta: RequestMeta,
+        input: I,
+    ) -> Result<Prediction, Refused<I::Refusal>> {
+        self.predict_with(endpoint, meta, input, usize::MAX).await
+    }
+
+    async fn predict_with<I: Input>(
+        &self,
+        endpoint: &Endpoint,
+        meta: RequestMeta,
+        mut body: I,
+        inline_rows: usize,
+    ) -> Result<Prediction, Refused<I::Refusal>> {
+        let Routed { arm, name, fallback, counts } = endpoint.route(&meta).map_err(Refused::Serving)?;
+        let signature = arm.model.signature();
+        let parsed = if fallback.is_some() { body.frame(signature) } else { body.last_frame(signature) };
+        let (input, refusal) = match parsed {
             Ok(frame) => (Some(Arc::new(frame)), None),
             Err(refusal) => (None, Some(refusal)),
         };
-        let Routed { arm, name, fallback, counts } = routed;
         let failure = match &input {
-            Some(input) => match ask(&arm, input.clone()).await {
+            Some(input) => match ask(&arm, input.clone(), inline_rows).await {
                 Ok((outputs, took)) => {
                     arm.answered(took, counts);
                     return Ok(self.answer(endpoint, meta, &arm, name, input, outputs, took));
@@ -91,12 +115,13 @@ impl Endpoints {
             });
         };
         // What neither arm can parse is the caller's mistake and no evidence against the canary.
-        let for_champion = Arc::new(parse(champion.model.signature()).map_err(Refused::Input)?);
+        let for_champion = Arc::new(body.last_frame(champion.model.signature()).map_err(Refused::Input)?);
         arm.failed(counts);
         if let Some(input) = &input {
             self.write(endpoint, &meta, &arm, name, input, None, Duration::ZERO);
         }
-        let (outputs, took) = ask(&champion, for_champion.clone()).await.map_err(Refused::Serving)?;
+        let (outputs, took) =
+            ask(&champion, for_champion.clone(), inline_rows).await.map_err(Refused::Serving)?;
         Ok(self.answer(endpoint, meta, &champion, ArmName::Champion, &for_champion, outputs, took))
     }
 
@@ -112,7 +137,8 @@ impl Endpoints {
         latency: Duration,
     ) -> Prediction {
         self.write(endpoint, &meta, arm, name, input, Some(outputs.clone()), latency);
-        Prediction { outputs, version: arm.version, arm: name, latency, request_id: meta.request_id }
+        let (version, model) = (arm.version, arm.model.clone());
+        Prediction { outputs, version, model, arm: name, latency, request_id: meta.request_id }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one log row")]
@@ -140,7 +166,7 @@ impl Endpoints {
     }
 }
 
-async fn ask(arm: &Arc<Arm>, input: Arc<Frame>) -> Result<(Arc<Frame>, Duration), Error> {
+async fn ask(arm: &Arc<Arm>, input: Arc<Frame>, inline_rows: usize) -> Result<(Arc<Frame>, Duration), Error> {
     let started = Instant::now();
     if let Some(delay) = arm.delay() {
         tokio::time::sleep(delay).await;
@@ -150,7 +176,7 @@ async fn ask(arm: &Arc<Arm>, input: Arc<Frame>) -> Result<(Arc<Frame>, Duration)
     }
     let version = arm.version;
     let failed = move |source: lemnis_model::Error| Error::Predict { version, source: Box::new(source) };
-    let outputs = if input.rows() > INLINE_ROWS {
+    let outputs = if input.rows() > inline_rows {
         let model = arm.model.clone();
         let predicted = tokio::task::spawn_blocking(move || model.predict(&input)).await;
         predicted.map_err(|source| Error::Predict { version, source: Box::new(source) })?.map_err(failed)?

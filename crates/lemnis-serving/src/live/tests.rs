@@ -131,7 +131,8 @@ async fn input_that_only_the_champion_takes_counts_against_the_canary() {
     assert_eq!((answer.version, answer.arm), (1, ArmName::Champion));
     let view = endpoints.get("churn").unwrap().view();
     assert_eq!(view.canary.unwrap().step.errors, 1);
-    let nobody = endpoints.predict("churn", RequestMeta::new(None), |_| Err::<Frame, _>("garbage")).await;
+    let garbage = |_: &Signature| Err::<Frame, _>("garbage");
+    let nobody = endpoints.predict("churn", RequestMeta::new(None), garbage).await;
     assert!(matches!(nobody, Err(Refused::Input("garbage"))));
     let view = endpoints.get("churn").unwrap().view();
     assert_eq!(view.canary.unwrap().step.requests, 1, "a caller's mistake is no evidence");
@@ -196,4 +197,19 @@ async fn many_rows_are_answered_and_logged_row_by_row() {
     assert_eq!(log.rows(), 1_000);
     assert_eq!(log.floats("row").unwrap()[999], 999.0);
     assert!(log.has("out_probability"));
+}
+
+#[tokio::test]
+async fn a_step_counts_only_while_a_rollout_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoints = endpoints(dir.path());
+    let first = model(&["x", "y"], 5);
+    endpoints.deploy("churn", 1, first.clone());
+    let answer = ask(&endpoints, "a").await.unwrap();
+    assert!(Arc::ptr_eq(&answer.model, &first), "an answer carries the model that gave it");
+    let champion = || endpoints.get("churn").unwrap().view().champion;
+    assert_eq!((champion().total.requests, champion().step.requests), (1, 0));
+    endpoints.begin(&rollout(&[1, 100], None), model(&["x", "y"], 6)).unwrap();
+    let (by_champion, _) = traffic(&endpoints, "q", 20).await;
+    assert_eq!(champion().step.requests, by_champion as u64);
 }

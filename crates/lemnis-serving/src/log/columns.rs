@@ -23,11 +23,20 @@ pub fn output_column(name: &str) -> String {
     format!("out_{name}")
 }
 
-/// Appends the values of a model's column; missing ones become `None`. `false` and no change if the kinds differ.
+/// Appends the values of a model's column; missing ones become `None`. `false` and no change if the kinds do not meet.
+///
+/// A column of whole numbers arrives as floats when one of them is missing. Both kinds meet in floats, so that gaps
+/// which come and go do not begin a file each time.
 pub(super) fn append(to: &mut Column, from: &model::Column) -> bool {
+    if let (Column::Int(whole), model::Column::Float(_)) = (&*to, from) {
+        *to = Column::Float(whole.iter().map(|value| value.map(|whole| whole as f64)).collect());
+    }
     match (to, from) {
         (Column::Float(to), model::Column::Float(from)) => {
             to.extend(from.iter().map(|value| (!value.is_nan()).then_some(*value)));
+        }
+        (Column::Float(to), model::Column::Int(from)) => {
+            to.extend(from.iter().map(|value| Some(*value as f64)));
         }
         (Column::Int(to), model::Column::Int(from)) => to.extend(from.iter().map(|value| Some(*value))),
         (Column::Text(to), model::Column::Text(from)) => {
@@ -47,14 +56,26 @@ pub(super) fn like(from: &model::Column) -> Column {
     }
 }
 
-/// Whether a column holds the kind of a model's column.
-pub(super) fn is_like(column: &Column, from: &model::Column) -> bool {
+/// Whether [`append`] takes a model's column.
+pub(super) fn takes(column: &Column, from: &model::Column) -> bool {
     matches!(
         (column, from),
-        (Column::Float(_), model::Column::Float(_))
-            | (Column::Int(_), model::Column::Int(_))
+        (Column::Float(_) | Column::Int(_), model::Column::Float(_) | model::Column::Int(_))
             | (Column::Text(_), model::Column::Text(_))
     )
+}
+
+/// About what the values of a frame take in memory.
+pub(super) fn bytes(frame: &model::Frame) -> usize {
+    let columns = frame.columns().map(|(_, column)| match column {
+        model::Column::Float(values) => std::mem::size_of_val(values.as_slice()),
+        model::Column::Int(values) => std::mem::size_of_val(values.as_slice()),
+        model::Column::Text(values) => {
+            let texts: usize = values.iter().map(String::len).sum();
+            texts + std::mem::size_of_val(values.as_slice())
+        }
+    });
+    columns.sum()
 }
 
 /// Appends `count` missing values.

@@ -1,17 +1,21 @@
 //! The prediction log: what every endpoint answered, as Parquet files.
 //!
-//! A request hands its row over and goes on; when the writer cannot follow, rows are dropped and counted. One thread
-//! turns rows into columns and replaces each endpoint's open file at short intervals, so that a file is always whole
-//! and readable, and a crash costs at most the last interval.
+//! A request hands its row over and goes on; when the writer cannot follow, rows are dropped and counted. What waits is
+//! bounded in messages and in bytes, because one request may carry megabytes. One thread turns rows into columns and
+//! replaces each endpoint's open file at short intervals, so that a file is always whole and readable, and a crash costs
+//! at most the last interval. A reader takes the rows of open files from that thread and not from the disk.
 
+mod account;
 mod buffer;
 mod columns;
 mod read;
+mod retention;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
@@ -23,10 +27,15 @@ use tokio::sync::oneshot;
 
 use crate::{ArmName, Error, Result};
 
-pub use columns::{feature_column, output_column};
+use account::Account;
 
-/// Rows that wait for the writer before further ones are dropped.
+pub use columns::{feature_column, output_column};
+pub use retention::Retention;
+
+/// Requests that wait for the writer before further ones are dropped.
 const WAITING: usize = 8_192;
+/// Bytes of rows that wait for the writer before further requests are dropped.
+const WAITING_BYTES: usize = 64 << 20;
 
 /// Whether a logged request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +66,25 @@ pub(crate) struct Row {
     pub(crate) outputs: Option<Arc<Frame>>,
 }
 
+impl Row {
+    /// About what the row takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let outputs = self.outputs.as_deref().map_or(0, columns::bytes);
+        std::mem::size_of::<Self>() + self.request_id.len() + columns::bytes(&self.features) + outputs
+    }
+}
+
 pub(crate) enum Message {
     Row(Row),
     Flush(oneshot::Sender<Result<()>>),
+    /// The rows of an endpoint's open files, as they are in memory.
+    Open(String, oneshot::Sender<Vec<OpenFile>>),
+}
+
+/// A file that still grows, with every row that it is to hold so far.
+pub(crate) struct OpenFile {
+    pub(crate) path: PathBuf,
+    pub(crate) rows: Result<Table, lemnis_table::Error>,
 }
 
 /// Writes and reads what endpoints answered.
@@ -68,12 +93,22 @@ pub struct PredictionLog {
     sender: Option<SyncSender<Message>>,
     writer: Option<JoinHandle<()>>,
     waker: Thread,
-    dropped: AtomicU64,
+    account: Arc<Account>,
 }
 
 impl PredictionLog {
-    /// A log below `dir`, with a folder for each endpoint. Files that are there stay.
+    /// A log below `dir`, with a folder for each endpoint, that keeps what [`Retention::default`] says.
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::open_keeping(dir, clock, Retention::default())
+    }
+
+    /// As [`PredictionLog::open`], with a retention of the caller's own. Files beyond it are deleted now and whenever a
+    /// file is begun; other files that are there stay.
+    pub fn open_keeping(dir: &Path, clock: Arc<dyn Clock>, retention: Retention) -> Result<Self> {
+        Self::start(dir, clock, retention, WAITING_BYTES)
+    }
+
+    fn start(dir: &Path, clock: Arc<dyn Clock>, retention: Retention, waiting_bytes: usize) -> Result<Self> {
         let failed = |source: std::io::Error| Error::Log {
             path: dir.to_owned(),
             action: "created",
@@ -81,53 +116,74 @@ impl PredictionLog {
         };
         std::fs::create_dir_all(dir).map_err(failed)?;
         let (sender, receiver) = sync_channel(WAITING);
-        let writer = writer::Writer::new(dir.to_owned(), clock);
+        let account = Arc::new(Account::new(waiting_bytes));
+        let writer = writer::Writer::new(dir.to_owned(), clock, retention, account.clone());
         let writer = std::thread::Builder::new()
             .name("prediction-log".to_owned())
             .spawn(move || writer.run(receiver))
             .map_err(failed)?;
         let waker = writer.thread().clone();
-        let dropped = AtomicU64::new(0);
-        Ok(Self { dir: dir.to_owned(), sender: Some(sender), writer: Some(writer), waker, dropped })
+        Ok(Self { dir: dir.to_owned(), sender: Some(sender), writer: Some(writer), waker, account })
     }
 
     /// Returns once every prediction that was answered before the call is in a file.
     pub async fn flush(&self) -> Result<()> {
-        let Some(sender) = self.sender.clone() else { return Err(Error::LogStopped) };
-        let (done, written) = oneshot::channel();
-        let sent = tokio::task::spawn_blocking(move || sender.send(Message::Flush(done)).is_ok()).await;
-        if !sent.unwrap_or(false) {
-            return Err(Error::LogStopped);
-        }
-        self.waker.unpark();
-        written.await.map_err(|_| Error::LogStopped)?
+        self.ask(Message::Flush).await?
     }
 
     /// The newest `limit` rows of `endpoint` that are not older than `since_ms`, oldest first, whatever was answered
-    /// before the call included. An endpoint without predictions gives a table without columns.
+    /// before the call included, in a file or not. An endpoint without predictions gives a table without columns.
     ///
     /// Columns: `request_id`, `row`, `at_us`, `model_version`, `arm`, `status`, `latency_us`, the features (named by
     /// [`feature_column`]) and the outputs (named by [`output_column`]). Where versions differ in their columns, those
-    /// that a row does not have are missing.
+    /// that a row does not have are missing; where one has whole numbers and another fractions, all are floats.
     pub async fn read(&self, endpoint: &str, since_ms: Millis, limit: usize) -> Result<Table> {
-        self.flush().await?;
+        let name = endpoint.to_owned();
+        let open = self.ask(|done| Message::Open(name, done)).await?;
         let folder = self.dir.join(folder_name(endpoint));
         let path = folder.clone();
-        tokio::task::spawn_blocking(move || read::read(&folder, since_ms, limit))
+        tokio::task::spawn_blocking(move || read::read(&folder, open, since_ms, limit))
             .await
             .map_err(|source| Error::Log { path, action: "read", source: Box::new(source) })?
     }
 
-    /// Requests whose rows were dropped because the writer could not follow.
+    /// Asks the writer, behind every row that was handed over before.
+    async fn ask<T: Send + 'static>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> Message + Send + 'static,
+    ) -> Result<T> {
+        let Some(sender) = self.sender.clone() else { return Err(Error::LogStopped) };
+        let (done, answer) = oneshot::channel();
+        let message = message(done);
+        let sent = tokio::task::spawn_blocking(move || sender.send(message).is_ok()).await;
+        if !sent.unwrap_or(false) {
+            return Err(Error::LogStopped);
+        }
+        self.waker.unpark();
+        answer.await.map_err(|_| Error::LogStopped)
+    }
+
+    /// Requests whose rows were lost: the writer could not follow, or could not write them.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.account.lost_requests()
+    }
+
+    /// The rows of those requests.
+    pub fn dropped_rows(&self) -> u64 {
+        self.account.lost_rows()
     }
 
     /// Hands a row over without waiting.
     pub(crate) fn write(&self, row: Row) {
+        let (rows, bytes) = (row.features.rows(), row.bytes());
+        if !self.account.take(bytes) {
+            self.account.lost(1, rows);
+            return;
+        }
         let taken = self.sender.as_ref().is_some_and(|sender| sender.try_send(Message::Row(row)).is_ok());
         if !taken {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.account.give_back(bytes);
+            self.account.lost(1, rows);
         }
     }
 }
@@ -157,145 +213,4 @@ pub(crate) fn folder_name(endpoint: &str) -> String {
         }
     }
     folder
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lemnis_core::FixedClock;
-    use lemnis_model::Column;
-
-    fn row(
-        endpoint: &str,
-        id: &str,
-        at_ms: Millis,
-        features: Vec<(&str, Column)>,
-        output: Option<f64>,
-    ) -> Row {
-        let named = |columns: Vec<(&str, Column)>| {
-            Arc::new(
-                Frame::new(columns.into_iter().map(|(name, column)| (name.to_owned(), column)).collect())
-                    .unwrap(),
-            )
-        };
-        let rows = features.first().map_or(0, |(_, column)| column.len());
-        Row {
-            endpoint: Arc::from(endpoint),
-            request_id: id.to_owned(),
-            at_ms,
-            version: 3,
-            arm: ArmName::Champion,
-            status: if output.is_some() { Status::Ok } else { Status::Error },
-            latency: Duration::from_micros(42),
-            features: named(features),
-            outputs: output.map(|value| named(vec![("probability", Column::Float(vec![value; rows]))])),
-        }
-    }
-
-    fn log(dir: &Path) -> PredictionLog {
-        PredictionLog::open(dir, Arc::new(FixedClock::new(1_000))).unwrap()
-    }
-
-    #[tokio::test]
-    async fn what_was_answered_is_read_back_across_restarts() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = log(dir.path());
-        let features = || {
-            vec![
-                ("age", Column::Float(vec![30.5, f64::NAN])),
-                ("city", Column::Text(vec!["Köln".to_owned(), String::new()])),
-                ("n", Column::Int(vec![1, 2])),
-            ]
-        };
-        first.write(row("churn", "a", 10, features(), Some(0.25)));
-        let seen = first.read("churn", 0, 100).await.unwrap();
-        assert_eq!(
-            seen.names(),
-            [
-                "request_id",
-                "row",
-                "at_us",
-                "model_version",
-                "arm",
-                "status",
-                "latency_us",
-                "age",
-                "city",
-                "n",
-                "out_probability"
-            ]
-        );
-        assert_eq!(seen.texts("city").unwrap(), [Some("Köln".to_owned()), None]);
-        assert_eq!(seen.column("age").unwrap(), lemnis_table::Column::Float(vec![Some(30.5), None]));
-        assert_eq!(seen.column("at_us").unwrap(), lemnis_table::Column::Timestamp(vec![Some(10_000); 2]));
-        assert_eq!(seen.floats("row").unwrap(), [0.0, 1.0]);
-        drop(first);
-        let second = log(dir.path());
-        second.write(row("churn", "b", 20, features(), Some(0.5)));
-        let ids = second.read("churn", 0, 3).await.unwrap().texts("request_id").unwrap();
-        assert_eq!(ids.into_iter().flatten().collect::<Vec<_>>(), ["a", "b", "b"]);
-        let newer = second.read("churn", 11, 100).await.unwrap();
-        assert_eq!(newer.rows(), 2);
-        assert_eq!(second.read("other", 0, 10).await.unwrap().rows(), 0);
-        assert_eq!(second.dropped(), 0);
-    }
-
-    #[tokio::test]
-    async fn versions_with_other_columns_are_merged() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = log(dir.path());
-        log.write(row(
-            "e",
-            "a",
-            1,
-            vec![("x", Column::Int(vec![1])), ("status", Column::Int(vec![7]))],
-            Some(0.1),
-        ));
-        log.write(row("e", "b", 2, vec![("x", Column::Float(vec![1.5])), ("y", Column::Int(vec![9]))], None));
-        log.write(row("e", "c", 3, vec![("x", Column::Text(vec!["t".to_owned()]))], Some(0.2)));
-        let seen = log.read("e", 0, 10).await.unwrap();
-        assert_eq!(
-            seen.texts("request_id").unwrap().into_iter().flatten().collect::<Vec<_>>(),
-            ["a", "b", "c"]
-        );
-        assert_eq!(seen.texts("x").unwrap().into_iter().flatten().collect::<Vec<_>>(), ["1", "1.5", "t"]);
-        assert_eq!(seen.texts("y").unwrap(), [None, Some("9".to_owned()), None]);
-        assert_eq!(seen.texts("feature_status").unwrap()[0].as_deref(), Some("7"));
-        assert_eq!(seen.texts("status").unwrap()[1].as_deref(), Some("error"));
-        assert_eq!(seen.texts("out_probability").unwrap()[1], None);
-    }
-
-    #[tokio::test]
-    async fn a_full_file_is_closed_and_the_next_one_begun() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = log(dir.path());
-        let rows = buffer::FILE_ROWS;
-        log.write(row("e", "a", 1, vec![("x", Column::Int(vec![1; rows]))], Some(0.1)));
-        log.flush().await.unwrap();
-        log.write(row("e", "b", 2, vec![("x", Column::Int(vec![2; 3]))], Some(0.1)));
-        log.flush().await.unwrap();
-        log.write(row("e", "c", 3, vec![("x", Column::Int(vec![3; 2]))], Some(0.1)));
-        let seen = log.read("e", 0, rows + 4).await.unwrap();
-        assert_eq!(seen.rows(), rows + 4);
-        let files = std::fs::read_dir(dir.path().join("e")).unwrap().count();
-        assert_eq!(files, 2);
-    }
-
-    #[tokio::test]
-    async fn a_broken_file_does_not_hide_the_others() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = log(dir.path());
-        log.write(row("e", "a", 1, vec![("x", Column::Int(vec![1]))], Some(0.1)));
-        log.flush().await.unwrap();
-        std::fs::write(dir.path().join("e").join("0000000000000-0-0.parquet"), b"PAR1 broken").unwrap();
-        assert_eq!(log.read("e", 0, 10).await.unwrap().rows(), 1);
-    }
-
-    #[test]
-    fn an_endpoint_name_cannot_leave_the_log() {
-        assert_eq!(folder_name("churn-v1.2"), "churn-v1.2");
-        assert_eq!(folder_name("../etc"), "%2e.%2fetc");
-        assert_eq!(folder_name(".."), "%2e.");
-        assert_ne!(folder_name("ä"), folder_name("a"));
-    }
 }

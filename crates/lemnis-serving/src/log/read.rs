@@ -7,23 +7,36 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lemnis_core::Millis;
 use lemnis_table::{Column, Kind, ReadLimits, Table};
 
+use super::OpenFile;
 use super::columns::append_missing;
 use crate::{Error, Result};
 
 /// By how much a file's time of change may lag behind its newest row.
 const CLOCK_SLACK_MS: Millis = 5_000;
 
-struct File {
-    path: PathBuf,
-    changed_ms: Millis,
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) changed_ms: Millis,
 }
 
-/// The newest `limit` rows in `folder` from `since_ms` on, oldest first.
-pub(super) fn read(folder: &Path, since_ms: Millis, limit: usize) -> Result<Table> {
+/// The newest `limit` rows in `folder` from `since_ms` on, oldest first. The rows of `open` files are taken as they are
+/// there: on the disk those files are older, or not there yet.
+pub(super) fn read(folder: &Path, mut open: Vec<OpenFile>, since_ms: Millis, limit: usize) -> Result<Table> {
     let mut kept: Vec<Table> = Vec::new();
     // Moments of the kept rows, newest first: tells when an older file cannot matter any more.
     let mut moments: Vec<i64> = Vec::new();
+    let is_open: HashSet<PathBuf> = open.iter().map(|file| file.path.clone()).collect();
+    open.sort_by(|a, b| b.path.cmp(&a.path));
+    for OpenFile { path, rows } in open {
+        let table = fresh(&rows.map_err(broken(&path))?, since_ms).map_err(broken(&path))?;
+        moments.extend(times(&table));
+        kept.push(table);
+    }
+    moments.sort_unstable_by(|a, b| b.cmp(a));
     for file in files(folder)? {
+        if is_open.contains(&file.path) {
+            continue;
+        }
         if file.changed_ms.saturating_add(CLOCK_SLACK_MS) < since_ms {
             break;
         }
@@ -42,13 +55,7 @@ pub(super) fn read(folder: &Path, since_ms: Millis, limit: usize) -> Result<Tabl
                 continue;
             }
         };
-        let fresh: Vec<usize> = times(&table)
-            .into_iter()
-            .enumerate()
-            .filter(|(_, at_us)| *at_us >= since_ms.saturating_mul(1_000))
-            .map(|(row, _)| row)
-            .collect();
-        let table = table.take(&fresh).map_err(broken(&file.path))?;
+        let table = fresh(&table, since_ms).map_err(broken(&file.path))?;
         moments.extend(times(&table));
         moments.sort_unstable_by(|a, b| b.cmp(a));
         kept.push(table);
@@ -63,8 +70,16 @@ pub(super) fn read(folder: &Path, since_ms: Millis, limit: usize) -> Result<Tabl
     merged.take(&newest).map_err(broken(folder))
 }
 
+/// The rows from `since_ms` on.
+fn fresh(table: &Table, since_ms: Millis) -> Result<Table, lemnis_table::Error> {
+    let since_us = since_ms.saturating_mul(1_000);
+    let rows = times(table).into_iter().enumerate().filter(|(_, at_us)| *at_us >= since_us);
+    let rows: Vec<usize> = rows.map(|(row, _)| row).collect();
+    table.take(&rows)
+}
+
 /// The Parquet files of a folder, newest first.
-fn files(folder: &Path) -> Result<Vec<File>> {
+pub(super) fn files(folder: &Path) -> Result<Vec<File>> {
     let failed = |source: std::io::Error| Error::Log {
         path: folder.to_owned(),
         action: "read",

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use lemnis_core::Clock;
 
+use super::account::Account;
 use super::buffer::Buffer;
-use super::{Message, Row, folder_name};
+use super::retention::{self, Retention};
+use super::{Message, OpenFile, Row, folder_name};
 use crate::{Error, Result};
 
 /// How long the thread rests between two looks at the channel while rows come in: it wakes up once for many rows.
@@ -22,6 +24,8 @@ const OPEN_FILES: usize = 4;
 pub(super) struct Writer {
     dir: PathBuf,
     clock: Arc<dyn Clock>,
+    retention: Retention,
+    account: Arc<Account>,
     open: HashMap<Arc<str>, Vec<Buffer>>,
     /// Tells the files of one process apart that were begun in the same millisecond.
     files: u64,
@@ -29,12 +33,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { dir, clock, open: HashMap::new(), files: 0, unwritten_since: None }
+    pub(super) fn new(
+        dir: PathBuf,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+        account: Arc<Account>,
+    ) -> Self {
+        Self { dir, clock, retention, account, open: HashMap::new(), files: 0, unwritten_since: None }
     }
 
     /// Runs until every sender is gone.
     pub(super) fn run(mut self, receiver: Receiver<Message>) {
+        retention::prune_all(&self.dir, self.retention, self.clock.now_ms());
         'awake: while let Ok(first) = receiver.recv() {
             self.take(first);
             // Rows are waiting to be written: look again at short intervals until they are.
@@ -59,13 +69,25 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Row(row) => self.push(row),
+            Message::Row(row) => {
+                let bytes = row.bytes();
+                self.push(row);
+                self.account.give_back(bytes);
+            }
             Message::Flush(done) => {
                 let written = self.write();
                 // Whoever asked may have gone.
                 done.send(written).ok();
             }
+            Message::Open(endpoint, done) => {
+                done.send(self.open_files(&endpoint)).ok();
+            }
         }
+    }
+
+    fn open_files(&self, endpoint: &str) -> Vec<OpenFile> {
+        let buffers = self.open.get(endpoint).into_iter().flatten();
+        buffers.map(|buffer| OpenFile { path: buffer.path.clone(), rows: buffer.table() }).collect()
     }
 
     fn push(&mut self, row: Row) {
@@ -76,9 +98,12 @@ impl Writer {
             let buffers = self.open.entry(endpoint.clone()).or_default();
             if buffers.len() >= OPEN_FILES {
                 let oldest = buffers.remove(0);
-                close(oldest);
+                close(oldest, &self.account);
             }
             buffers.push(Buffer::new(path, &row));
+            let is_open = |path: &Path| buffers.iter().any(|buffer| buffer.path == path);
+            let folder = self.dir.join(folder_name(&endpoint));
+            retention::prune(&folder, self.retention, self.clock.now_ms(), is_open);
         }
         let Some(buffers) = self.open.get_mut(&endpoint) else { return };
         let Some(place) = buffers.iter().position(|buffer| buffer.fits(&row)) else { return };
@@ -86,7 +111,7 @@ impl Writer {
         buffer.push(row);
         if buffer.is_full() {
             let full = buffers.remove(place);
-            close(full);
+            close(full, &self.account);
         }
     }
 
@@ -117,10 +142,11 @@ impl Writer {
     }
 }
 
-fn close(mut buffer: Buffer) {
+fn close(mut buffer: Buffer, account: &Account) {
     if buffer.unwritten > 0
         && let Err(error) = save(&mut buffer)
     {
+        account.lost(buffer.unwritten_requests, buffer.unwritten);
         tracing::error!(%error, rows = buffer.unwritten, "predictions are lost");
     }
 }

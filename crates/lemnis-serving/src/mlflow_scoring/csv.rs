@@ -1,7 +1,12 @@
 //! CSV bodies (RFC 4180): a header line, then rows of text cells that the signature types.
 
-use super::Rejection;
+use std::collections::HashSet;
+
 use super::json::Input;
+use super::{MAX_COLUMNS, Rejection};
+
+/// Cells that a body may stand for even if it has fewer bytes: short rows are filled up.
+const MIN_CELLS: usize = 1 << 20;
 
 /// Reads a body.
 pub(super) fn read(bytes: &[u8]) -> Result<Input, Rejection> {
@@ -23,9 +28,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Input, Rejection> {
         Some(Err(what)) => return Err(wrong(what)),
         None => return Err(wrong("no columns to parse".to_owned())),
     };
-    if let Some((place, twice)) =
-        columns.iter().enumerate().find(|(place, name)| columns[..*place].contains(name))
-    {
+    let mut seen = HashSet::with_capacity(columns.len());
+    if let Some((place, twice)) = columns.iter().enumerate().find(|(_, name)| !seen.insert(name.as_str())) {
         return Err(wrong(format!("column {place} repeats the name '{twice}'")));
     }
     let mut cells = Vec::new();
@@ -36,6 +40,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Input, Rejection> {
                 "row {place} has {} fields, the header {}",
                 line.len(),
                 columns.len()
+            )));
+        }
+        // Each written cell takes a byte at least, so only rows that are cut short can come to more.
+        if cells.len() + columns.len() > bytes.len().max(MIN_CELLS) {
+            return Err(wrong(format!(
+                "rows up to {place} are cut short and stand for more cells than the body has bytes"
             )));
         }
         line.resize(columns.len(), String::new());
@@ -63,6 +73,10 @@ fn records(text: &str) -> impl Iterator<Item = Result<Vec<String>, String>> {
                     return Some(Err(what));
                 }
             };
+            if fields.len() == MAX_COLUMNS {
+                rest = "";
+                return Some(Err(format!("a line has more than {MAX_COLUMNS} columns")));
+            }
             fields.push(field);
             rest = after;
             if !more {
@@ -143,5 +157,20 @@ mod tests {
         assert!(cells("a\n\"open\n").unwrap_err().contains("does not end"));
         assert!(cells("a\n\"x\"y\n").unwrap_err().contains("closing quote"));
         assert!(cells("a,a\n1,2\n").unwrap_err().contains("repeats"));
+    }
+
+    #[test]
+    fn a_line_of_too_many_columns_is_refused_before_it_is_kept() {
+        let header = |columns: usize| (0..columns).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(cells(&header(10_000)).unwrap().0.len(), 10_000);
+        assert!(cells(&header(10_001)).unwrap_err().contains("more than 10000 columns"));
+        assert!(cells(&",".repeat(1 << 20)).unwrap_err().contains("more than 10000 columns"));
+    }
+
+    #[test]
+    fn short_rows_do_not_grow_without_bounds() {
+        let header: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+        let refused = cells(&format!("{}\n{}", header.join(","), "1\n".repeat(1_000))).unwrap_err();
+        assert!(refused.contains("more cells than the body has bytes"), "{refused}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Number, Value};
 
-use super::Rejection;
+use super::{MAX_COLUMNS, Rejection};
 
 /// The four forms, and those of language models, which have no columns.
 const FORMS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "inputs"];
@@ -233,6 +233,9 @@ fn split(data: Value) -> Result<Input, Rejection> {
         }
     }
     let columns = columns.ok_or_else(|| unnamed("dataframe_split"))?;
+    if columns.len() > MAX_COLUMNS {
+        return Err(wrong(format!("{} columns passed, at most {MAX_COLUMNS} are taken", columns.len())));
+    }
     let mut seen = HashSet::with_capacity(columns.len());
     if let Some(twice) = columns.iter().find(|name| !seen.insert(name.as_str())) {
         return Err(Rejection::schema(format!(

@@ -13,11 +13,16 @@ mod tests;
 
 use lemnis_model::{Frame, Signature};
 
+use crate::Input;
+
 pub use rejection::Rejection;
 pub use render::predictions;
 
 /// The MLflow whose protocol this is.
 pub const MLFLOW_VERSION: &str = "3.17.2";
+
+/// The most columns of a body. Far beyond any table of features; without it a line of commas takes gigabytes.
+const MAX_COLUMNS: usize = 10_000;
 
 /// What a body is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,5 +84,13 @@ impl Body {
     /// A missing number is NaN, a missing text empty; whole numbers with missing ones among them become floats.
     pub fn frame(&self, signature: &Signature) -> Result<Frame, Rejection> {
         enforce::frame(&self.0, signature)
+    }
+}
+
+impl Input for &Body {
+    type Refusal = Rejection;
+
+    fn frame(&self, signature: &Signature) -> Result<Frame, Rejection> {
+        Body::frame(self, signature)
     }
 }

@@ -11,6 +11,8 @@ mod write;
 
 use lemnis_model::{Frame, Signature};
 
+use crate::Input;
+
 pub use metadata::{EXTENSIONS, datatype, metadata};
 pub use write::Answer;
 
@@ -54,6 +56,11 @@ impl Request {
         tensor::frame(&self.inputs, signature)
     }
 
+    /// As [`Request::frame`], without copying the elements: what is left of the request can only answer.
+    pub fn take_frame(&mut self, signature: &Signature) -> Result<Frame, Rejection> {
+        tensor::into_frame(std::mem::take(&mut self.inputs), signature)
+    }
+
     /// The answer with the outputs that were asked for, or all of them.
     pub fn answer(
         &self,
@@ -76,5 +83,19 @@ impl Request {
             .flatten()
             .find(|wanted| !signature.outputs.iter().any(|field| field.name == wanted.name));
         unknown.map_or(Ok(()), |wanted| Err(write::unknown_output(&wanted.name)))
+    }
+}
+
+impl Input for &mut Request {
+    type Refusal = Rejection;
+
+    fn frame(&self, signature: &Signature) -> Result<Frame, Rejection> {
+        self.check_outputs(signature)?;
+        Request::frame(self, signature)
+    }
+
+    fn last_frame(&mut self, signature: &Signature) -> Result<Frame, Rejection> {
+        self.check_outputs(signature)?;
+        self.take_frame(signature)
     }
 }

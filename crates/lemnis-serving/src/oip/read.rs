@@ -1,5 +1,7 @@
 //! Inference requests: the JSON part, and where the elements of each input are.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -9,6 +11,8 @@ use super::{Rejection, Request, binary};
 
 /// The longest id that is repeated, in bytes.
 const MAX_ID_BYTES: usize = 1_024;
+/// The most inputs, and the most outputs, of a request: each is one column.
+const MAX_COLUMNS: usize = 10_000;
 
 #[derive(Deserialize)]
 struct RequestJson {
@@ -58,9 +62,16 @@ pub(super) fn request(body: &[u8], json_length: Option<usize>) -> Result<Request
     if parsed.id.as_ref().is_some_and(|id| id.len() > MAX_ID_BYTES) {
         return Err(Rejection::new("the id is longer than 1024 bytes"));
     }
+    let asked = parsed.outputs.as_ref().map_or(0, Vec::len);
+    for (what, count) in [("inputs", parsed.inputs.len()), ("outputs", asked)] {
+        if count > MAX_COLUMNS {
+            return Err(Rejection::new(format!("there are {count} {what}, at most {MAX_COLUMNS} are taken")));
+        }
+    }
     let mut inputs: Vec<Tensor> = Vec::with_capacity(parsed.inputs.len());
+    let mut names = HashSet::with_capacity(parsed.inputs.len());
     for input in parsed.inputs {
-        if inputs.iter().any(|other| other.name == input.name) {
+        if !names.insert(input.name.clone()) {
             return Err(Rejection::new(format!("input {:?} is there twice", input.name)));
         }
         inputs.push(tensor(input, &mut rest)?);
@@ -176,5 +187,22 @@ fn in_range(datatype: Datatype, value: i64) -> bool {
         Datatype::Int16 => i16::try_from(value).is_ok(),
         Datatype::Int32 => i32::try_from(value).is_ok(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(inputs: usize) -> String {
+        let input = |n: usize| format!(r#"{{"name": "{n}", "shape": [1], "datatype": "INT8", "data": [1]}}"#);
+        format!(r#"{{"inputs": [{}]}}"#, (0..inputs).map(input).collect::<Vec<_>>().join(","))
+    }
+
+    #[test]
+    fn more_inputs_than_any_model_has_are_refused() {
+        assert_eq!(request(body(10_000).as_bytes(), None).unwrap().inputs.len(), 10_000);
+        let refused = request(body(10_001).as_bytes(), None).unwrap_err().to_string();
+        assert_eq!(refused, "there are 10001 inputs, at most 10000 are taken");
     }
 }

@@ -1,5 +1,7 @@
 //! Named tensors, and their way into a model's columns.
 
+use std::collections::{HashMap, HashSet};
+
 use lemnis_model::{Column, DataType, Field, Frame, Signature};
 
 use super::Rejection;
@@ -78,10 +80,30 @@ pub(crate) struct Tensor {
     pub(crate) elements: Elements,
 }
 
-/// The columns that `signature` asks for.
+/// The columns that `signature` asks for, copied from the tensors.
 pub(super) fn frame(inputs: &[Tensor], signature: &Signature) -> Result<Frame, Rejection> {
-    let known = |name: &str| signature.inputs.iter().any(|field| field.name == name);
-    if let Some(unknown) = inputs.iter().find(|input| !known(&input.name)) {
+    let places = check(inputs, signature)?;
+    build(&places, signature, |place| inputs.get(place).map(|input| column(&input.elements)))
+}
+
+/// As [`frame`], with the elements moved out of the tensors.
+pub(super) fn into_frame(mut inputs: Vec<Tensor>, signature: &Signature) -> Result<Frame, Rejection> {
+    let places = check(&inputs, signature)?;
+    build(&places, signature, |place| {
+        let elements = std::mem::replace(&mut inputs.get_mut(place)?.elements, Elements::Ints(Vec::new()));
+        Some(moved(elements))
+    })
+}
+
+/// Where the tensor of each field of the signature is, once all of them are known to fit.
+struct Places {
+    rows: usize,
+    of_fields: Vec<Option<usize>>,
+}
+
+fn check(inputs: &[Tensor], signature: &Signature) -> Result<Places, Rejection> {
+    let fields: HashSet<&str> = signature.inputs.iter().map(|field| field.name.as_str()).collect();
+    if let Some(unknown) = inputs.iter().find(|input| !fields.contains(input.name.as_str())) {
         return Err(Rejection::new(format!("the model has no input {:?}", unknown.name)));
     }
     let rows = inputs.first().map_or(0, |input| input.elements.len());
@@ -95,51 +117,88 @@ pub(super) fn frame(inputs: &[Tensor], signature: &Signature) -> Result<Frame, R
     if rows == 0 {
         return Err(Rejection::new("there is no row to predict"));
     }
-    let columns = signature
-        .inputs
-        .iter()
-        .map(|field| {
-            let column = match inputs.iter().find(|input| input.name == field.name) {
-                Some(input) => column(field, input)?,
-                None if field.required => {
-                    return Err(Rejection::new(format!("input {:?} is missing", field.name)));
-                }
-                None if field.data_type == DataType::String => Column::Text(vec![String::new(); rows]),
-                None => Column::Float(vec![f64::NAN; rows]),
-            };
-            Ok((field.name.clone(), column))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Frame::new(columns).map_err(|error| Rejection::new(error.to_string()))
+    let places: HashMap<&str, usize> =
+        inputs.iter().enumerate().map(|(place, input)| (input.name.as_str(), place)).collect();
+    let mut of_fields = Vec::with_capacity(signature.inputs.len());
+    for field in &signature.inputs {
+        let place = places.get(field.name.as_str()).copied();
+        match place.and_then(|place| inputs.get(place)) {
+            Some(input) => fits(field, input)?,
+            None if field.required => {
+                return Err(Rejection::new(format!("input {:?} is missing", field.name)));
+            }
+            None => {}
+        }
+        of_fields.push(place);
+    }
+    Ok(Places { rows, of_fields })
 }
 
-fn column(field: &Field, input: &Tensor) -> Result<Column, Rejection> {
+fn build(
+    places: &Places,
+    signature: &Signature,
+    mut take: impl FnMut(usize) -> Option<Column>,
+) -> Result<Frame, Rejection> {
+    let columns = signature.inputs.iter().zip(&places.of_fields).map(|(field, place)| {
+        let column = match place.and_then(&mut take) {
+            Some(column) => typed(field, column),
+            None if field.data_type == DataType::String => Column::Text(vec![String::new(); places.rows]),
+            None => Column::Float(vec![f64::NAN; places.rows]),
+        };
+        (field.name.clone(), column)
+    });
+    Frame::new(columns.collect()).map_err(|error| Rejection::new(error.to_string()))
+}
+
+fn column(elements: &Elements) -> Column {
+    match elements {
+        Elements::Floats(values) => Column::Float(values.clone()),
+        Elements::Ints(values) => Column::Int(values.clone()),
+        Elements::Texts(values) => Column::Text(values.clone()),
+    }
+}
+
+fn moved(elements: Elements) -> Column {
+    match elements {
+        Elements::Floats(values) => Column::Float(values),
+        Elements::Ints(values) => Column::Int(values),
+        Elements::Texts(values) => Column::Text(values),
+    }
+}
+
+/// Fails unless the field takes the tensor: texts for texts, numbers for numbers, fractions for floats only.
+fn fits(field: &Field, input: &Tensor) -> Result<(), Rejection> {
     let wants_text = field.data_type == DataType::String;
-    let wants_float = matches!(field.data_type, DataType::Float | DataType::Double);
-    match &input.elements {
-        Elements::Texts(values) if wants_text => Ok(Column::Text(values.clone())),
-        Elements::Floats(values) if wants_float => Ok(Column::Float(values.clone())),
-        Elements::Ints(values) if wants_float => {
-            Ok(Column::Float(values.iter().map(|value| *value as f64).collect()))
-        }
-        Elements::Ints(values) if !wants_text => Ok(Column::Int(values.clone())),
-        Elements::Floats(values) if !wants_text => whole(field, values),
-        _ => Err(Rejection::new(format!(
+    if wants_text != matches!(input.elements, Elements::Texts(_)) {
+        return Err(Rejection::new(format!(
             "input {:?} is {}, the model takes {}",
             field.name,
             input.datatype.word(),
             super::metadata::datatype(field.data_type)
-        ))),
+        )));
     }
-}
-
-/// Floats for a column of whole numbers: taken while they are whole or missing.
-fn whole(field: &Field, values: &[f64]) -> Result<Column, Rejection> {
-    if let Some(value) = values.iter().find(|value| !value.is_nan() && value.fract() != 0.0) {
+    if let Elements::Floats(values) = &input.elements
+        && !is_float(field)
+        && let Some(value) = values.iter().find(|value| !value.is_nan() && value.fract() != 0.0)
+    {
         return Err(Rejection::new(format!("input {:?} takes whole numbers, not {value}", field.name)));
     }
-    if values.iter().any(|value| value.is_nan()) {
-        return Ok(Column::Float(values.to_vec()));
+    Ok(())
+}
+
+fn is_float(field: &Field) -> bool {
+    matches!(field.data_type, DataType::Float | DataType::Double)
+}
+
+/// A column that [`fits`], in the field's kind. Whole numbers with missing ones among them stay floats.
+fn typed(field: &Field, column: Column) -> Column {
+    match column {
+        Column::Int(values) if is_float(field) => {
+            Column::Float(values.into_iter().map(|value| value as f64).collect())
+        }
+        Column::Float(values) if !is_float(field) && !values.iter().any(|value| value.is_nan()) => {
+            Column::Int(values.into_iter().map(|value| value as i64).collect())
+        }
+        column => column,
     }
-    Ok(Column::Int(values.iter().map(|value| *value as i64).collect()))
 }

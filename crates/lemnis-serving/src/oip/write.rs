@@ -131,6 +131,9 @@ mod tests {
     fn a_json_request_is_typed_by_the_signature_and_answered() {
         let request = Request::read(BODY.as_bytes(), None).unwrap();
         let frame = request.frame(&signature()).unwrap();
+        let mut again = Request::read(BODY.as_bytes(), None).unwrap();
+        let taken = again.take_frame(&signature()).unwrap();
+        assert_eq!(format!("{taken:?}"), format!("{frame:?}"), "moved or copied, the frame is the same");
         assert_eq!(frame.columns().map(|(name, _)| name).collect::<Vec<_>>(), ["age", "city", "n"]);
         assert_eq!(frame.column("n"), Some(&Column::Int(vec![1, 2])));
         assert_eq!(frame.column("city"), Some(&Column::Text(vec!["Köln".to_owned(), String::new()])));

@@ -10,6 +10,7 @@ mod models;
 mod registry;
 mod run_search;
 mod runs;
+mod served;
 mod versions;
 
 use lemnis_tracking::{Error, Tag};

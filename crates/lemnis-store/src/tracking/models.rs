@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::types::Json;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
-use super::{Done, clause, offset, one_more, tag, versions};
+use super::{Done, clause, offset, one_more, served, tag, versions};
 
 pub(super) async fn create(connection: &mut SqliteConnection, new: NewModel) -> Done<RegisteredModel> {
     if let Some(old) = find(connection, &new.name).await? {
@@ -93,6 +93,7 @@ pub(super) async fn update(
             .bind(&new_name)
             .execute(&mut *connection)
             .await?;
+        served::rename(connection, &name, &new_name).await?;
         name = new_name;
     }
     touch(connection, &name, change.at_ms).await?;

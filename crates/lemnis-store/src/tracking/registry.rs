@@ -7,7 +7,7 @@ use lemnis_tracking::{
     Registry, Result, VersionChange, VersionSearch, rules,
 };
 
-use super::{models, versions};
+use super::{models, served, versions};
 use crate::Store;
 
 #[async_trait]
@@ -44,9 +44,10 @@ impl Registry for Store {
         let name = name.to_owned();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
+                served::refuse_model(connection, &name).await?;
                 let gone = sqlx::query("DELETE FROM registered_model WHERE name = ?")
                     .bind(&name)
-                    .execute(connection)
+                    .execute(&mut *connection)
                     .await?;
                 if gone.rows_affected() == 0 { Err(Error::no_model(&name).into()) } else { Ok(()) }
             })

@@ -12,7 +12,7 @@ use sqlx::types::Json;
 use sqlx::{QueryBuilder, Row};
 
 use super::models::{self, Tags};
-use super::{Done, clause, logged_models, offset, one_more, shown, tag};
+use super::{Done, clause, logged_models, offset, one_more, served, shown, tag};
 
 const SELECT: &str = "SELECT m.model, m.version, m.created, m.updated, m.description, m.user_id, m.stage, m.source, \
                       m.storage_location, m.run_id, m.run_link, m.model_id FROM model_version m";
@@ -201,6 +201,7 @@ pub(super) async fn delete(
     at_ms: Millis,
 ) -> Done<()> {
     known(connection, name, number).await?;
+    served::refuse_version(connection, name, number).await?;
     sqlx::query(
         "UPDATE model_version SET deleted = 1, updated = ?, description = NULL, user_id = NULL, \
          source = 'REDACTED-SOURCE-PATH', storage_location = NULL, run_id = NULL, run_link = NULL, model_id = NULL \

@@ -99,7 +99,11 @@ fn show_promotion(name: &str, version: u64, promoted: &Value) {
 
 pub fn deploy(context: &Context, arguments: &Deploy) -> Result<(), Failure> {
     let path = format!("/api/v1/endpoints/{}:deploy", escape(&arguments.endpoint));
-    let body = json!({ "version": arguments.version, "all_at_once": arguments.all_at_once });
+    let body = json!({
+        "version": arguments.version,
+        "all_at_once": arguments.all_at_once,
+        "force": arguments.force,
+    });
     let deployed = context.block_on(async { Client::connect(context).await?.post(&path, body).await })?;
     if context.json {
         return output::json(&deployed);

@@ -34,7 +34,7 @@ pub fn retrain(context: &Context, arguments: &Retrain) -> Result<(), Failure> {
         text(&collected["file"])
     ));
 
-    let repo = Repo::discover(&root)?;
+    let repo = Repo::discover(&root, &context.environment)?;
     lemnis_data::add(&repo, &[root.join("data/feedback")], &AddOptions::default())?;
     git::commit(&root, &["data/feedback.dvc", "data/.gitignore"], "Add labelled live rows")?;
 

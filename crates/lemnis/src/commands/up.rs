@@ -26,7 +26,7 @@ pub fn up(context: &Context, arguments: &Up) -> Result<(), Failure> {
         .build()
         .map_err(io_failure("starting the runtime"))?;
     runtime.block_on(async {
-        let running = serve::start(Project::at(&dir), context.clock.clone(), &options).await?;
+        let running = serve::start(Project::at(&dir), context, &options).await?;
         say(context, &running.url)?;
         wait_for_end().await?;
         if !context.json {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Loop;
 use super::display::{Outcome, Step};
 use super::journal::Journal;
-use crate::commands::data::watcher::{Watcher, ran};
+use crate::commands::data::watcher::{Show, Watcher, ran};
 use crate::output::{self, Failure, io_failure};
 
 const SUITE: &str = "checks/raw.yaml";
@@ -24,7 +24,7 @@ pub async fn data(it: &Loop<'_>, step: &Step, journal: &mut Journal) -> Result<(
     let plan = journal.plan.clone();
     let data = plan.data_path();
     step.says("versioning");
-    let repo = Repo::discover(&root)?;
+    let repo = Repo::discover(&root, &it.context.environment)?;
     let added =
         lemnis_data::add(&repo, &[root.join(&data), root.join("data/feedback")], &AddOptions::default())?;
     let digest = added.first().map(|one| one.digest.to_string()).unwrap_or_default();
@@ -74,9 +74,9 @@ pub async fn pipeline(it: &Loop<'_>, step: &Step, _: &mut Journal) -> Result<(Ou
 /// Runs the stale stages; returns how many ran.
 fn reproduce(it: &Loop<'_>, root: &Path) -> Result<usize, Failure> {
     tokio::task::block_in_place(|| {
-        let repo = Repo::discover(root)?;
+        let repo = Repo::discover(root, &it.context.environment)?;
         let mut watcher = Watcher::new(it.context, root.to_path_buf()).with_tracking(&it.url)?;
-        watcher.echo = None;
+        watcher.show = Show::Nothing;
         let outcomes = watcher.reproduce(&repo, &Reproduce::default())?;
         Ok(ran(&outcomes))
     })
@@ -118,7 +118,7 @@ pub async fn gate(it: &Loop<'_>, journal: &mut Journal) -> Result<(Outcome, Valu
             ErrorKind::Conflict,
             format!("the gate does not let version {version} through: {}", checks.join("; ")),
         )
-        .with_hint("more or better data, other parameters in params.yaml, or another bound in lemnis.yaml"));
+        .with_hint("change params.yaml and run `lemnis repro`, or lower the bound in lemnis.yaml; then start quickstart again"));
     }
     let promoted = model::promote(&it.app, &it.who, &Promote { model: name.clone(), version }).await?;
     if !promoted.is_champion {

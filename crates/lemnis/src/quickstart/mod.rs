@@ -50,21 +50,26 @@ pub fn run(context: &Context, arguments: &Quickstart) -> Result<u8, Failure> {
             request.dir.display()
         ));
     }
+    if let Some(port) = arguments.port {
+        serve::check_port(port)?;
+    }
     let mut journal = setup::begin(&request)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(io_failure("starting the runtime"))?;
     runtime.block_on(async {
-        step(&mut display, &mut journal, "project", async |_, journal| setup::project(&request, journal))
-            .await?;
+        step(&mut display, &mut journal, "project", async |_, journal| {
+            setup::project(context, &request, journal)
+        })
+        .await?;
         let options = Options {
             port: arguments.port.unwrap_or(PORT),
             any_port: arguments.port.is_none(),
             ..Options::default()
         };
         let project = lemnis_app::project::Project::at(&request.dir);
-        let mut running = serve::start(project, context.clock.clone(), &options).await?;
+        let mut running = serve::start(project, context, &options).await?;
         let outcome = work(context, &mut display, &mut journal, &running).await;
         if outcome.is_err() || arguments.exit {
             running.stop().await;

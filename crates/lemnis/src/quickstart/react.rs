@@ -24,6 +24,8 @@ use crate::output::Failure;
 
 /// How long one retrain may take.
 const RETRAIN_LIMIT: Duration = Duration::from_secs(600);
+/// How long a queued run may wait for the worker, which looks every moment.
+const PICK_UP_LIMIT: Duration = Duration::from_secs(20);
 /// How long one rollout may take under the quickstart's traffic.
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(120);
 /// The share of requests that the drill's canary fails.
@@ -118,6 +120,10 @@ async fn retrain(it: &Loop<'_>, step: &Step, endpoint: &str, rows: usize) -> Res
             }
             FlowState::Queued | FlowState::Running => {}
         }
+        if run.state == FlowState::Queued && started.elapsed() > PICK_UP_LIMIT {
+            return Err(Failure::new(ErrorKind::Unavailable, format!("no worker takes flow run {id}"))
+                .with_hint("is the disk full? free some space and start quickstart again"));
+        }
         if started.elapsed() > RETRAIN_LIMIT {
             return Err(Failure::new(ErrorKind::Internal, format!("flow run {id} does not end")));
         }
@@ -180,6 +186,7 @@ async fn drill(
             endpoint: endpoint.to_owned(),
             version: Some(version),
             all_at_once: false,
+            force: false,
             fault: Some(Fault { error_share: DRILL_ERRORS, delay_ms: 0 }),
             because: Some("drill".to_owned()),
         };

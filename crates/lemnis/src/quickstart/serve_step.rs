@@ -16,8 +16,14 @@ const PROBES: usize = 100;
 
 pub async fn serve(it: &Loop<'_>, journal: &mut Journal) -> Result<(Outcome, Value), Failure> {
     let name = journal.plan.model.clone();
-    let deploy =
-        Deploy { endpoint: name.clone(), version: None, all_at_once: true, fault: None, because: None };
+    let deploy = Deploy {
+        endpoint: name.clone(),
+        version: None,
+        all_at_once: true,
+        force: false,
+        fault: None,
+        because: None,
+    };
     let deployed = release::deploy(&it.app, &it.who, &deploy).await?;
     let rows = live_rows(it)?;
     let probes = rows.slice(0, rows.rows().min(PROBES))?;

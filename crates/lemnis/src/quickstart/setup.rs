@@ -111,7 +111,7 @@ pub fn begin(request: &Request) -> Result<Journal, Failure> {
 }
 
 /// Step 1: the files, the Git repository, the data repository, the first commit.
-pub fn project(request: &Request, journal: &Journal) -> Result<(Outcome, Value), Failure> {
+pub fn project(context: &Context, request: &Request, journal: &Journal) -> Result<(Outcome, Value), Failure> {
     let dir = &request.dir;
     let plan = &journal.plan;
     git::init(dir)?;
@@ -121,7 +121,7 @@ pub fn project(request: &Request, journal: &Journal) -> Result<(Outcome, Value),
         if dir.join(".dvc").exists() {
             std::fs::remove_dir_all(dir.join(".dvc")).map_err(io_failure("removing a half-made .dvc"))?;
         }
-        Repo::init(dir, InitOptions::default())?;
+        Repo::init(dir, InitOptions::default(), &context.environment)?;
     }
     copy_data(request, &dir.join(plan.data_path()))?;
     let commit = git::commit(dir, &PROJECT_FILES, "Start the project")?;

@@ -26,13 +26,15 @@ pub struct Live {
     pub how: String,
 }
 
-/// Parts `rows`; `important` names the columns, most important first.
+/// Parts `rows`; `important` names the columns, most important first. So many of them change that their share is
+/// above `drift_share`.
 pub fn part(
     rows: &Table,
     target: &str,
     model: &Model,
     task: Task,
     important: &[String],
+    drift_share: f64,
 ) -> Result<Live, Failure> {
     // Every second row: a table that is ordered in time would otherwise differ between its halves by itself.
     let every_second = |from: usize| (from..rows.rows()).step_by(2).collect::<Vec<_>>();
@@ -40,7 +42,8 @@ pub fn part(
     let rest = rows.take(&every_second(1))?;
     let scores = match score(model, &rest, task)? {
         Scores::Binary(scores) | Scores::Regression(scores) => scores,
-        Scores::Multiclass(labels) => labels.iter().map(|label| label.len() as f64).collect(),
+        // Any order that follows the classes makes a slice.
+        Scores::Multiclass(labels) => labels.iter().map(|label| label.bytes().map(f64::from).sum()).collect(),
     };
     let mut order: Vec<usize> = (0..rest.rows()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
@@ -48,35 +51,62 @@ pub fn part(
     order.sort_unstable();
     let mut shifted = rest.take(&order)?;
 
-    let mut changes = vec!["the rows with the highest scores".to_owned()];
+    let mut changes = vec![match task {
+        Task::Binary => "the rows with the highest scores".to_owned(),
+        Task::Regression => "the rows with the highest predictions".to_owned(),
+        Task::Multiclass => "the rows of some classes".to_owned(),
+    }];
     let important: Vec<&String> = important.iter().filter(|name| *name != target && rest.has(name)).collect();
-    let (mut scaled, mut moved, mut emptied, mut respelt) = (false, false, false, false);
+    let wanted = ((rest.names().len().saturating_sub(1) as f64 * drift_share).ceil() as usize + 1).max(4);
+    let mut numbers = [Change::Scaled, Change::Moved, Change::Emptied].into_iter().cycle();
     for name in important {
-        let kind = rest.kind(name)?;
-        let number = matches!(kind, Kind::Float | Kind::Int);
-        let column = if number && !scaled {
-            scaled = true;
-            changes.push(format!("{name} in another unit (× {UNIT})"));
-            scaled_column(&shifted, name)?
-        } else if number && !moved {
-            moved = true;
-            changes.push(format!("{name} moved by one standard deviation"));
-            moved_column(&shifted, rows, name)?
-        } else if kind == Kind::Float && !emptied {
-            emptied = true;
-            changes.push(format!("three quarters of {name} missing"));
-            emptied_column(&shifted, name)?
-        } else if kind == Kind::Text && !respelt {
-            respelt = true;
-            changes.push(format!("{name} spelt otherwise"));
-            let values = shifted.texts(name)?;
-            Column::Text(values.into_iter().map(|value| value.map(|value| spelt_otherwise(&value))).collect())
-        } else {
-            continue;
+        if changes.len() > wanted {
+            break;
+        }
+        let change = match rest.kind(name)? {
+            Kind::Text => Change::Respelt,
+            // Only a column with gaps, a float, can lose values and keep its type.
+            Kind::Int => numbers.find(|change| *change != Change::Emptied).unwrap_or(Change::Moved),
+            Kind::Float => numbers.next().unwrap_or(Change::Moved),
+            _ => continue,
         };
+        let column = match change {
+            Change::Scaled => scaled_column(&shifted, name)?,
+            Change::Moved => moved_column(&shifted, rows, name)?,
+            Change::Emptied => emptied_column(&shifted, name)?,
+            Change::Respelt => {
+                let values = shifted.texts(name)?.into_iter();
+                Column::Text(values.map(|value| value.map(|value| spelt_otherwise(&value))).collect())
+            }
+        };
+        changes.push(match change {
+            Change::Scaled => format!("{name} in another unit (× {UNIT})"),
+            Change::Moved => format!("{name} moved by one standard deviation"),
+            Change::Emptied => format!("three quarters of {name} missing"),
+            Change::Respelt => format!("{name} spelt otherwise"),
+        });
         shifted = shifted.with_column(name, column)?;
     }
-    Ok(Live { same, shifted, how: changes.join(", ") })
+    Ok(Live { same, shifted, how: in_words(&changes) })
+}
+
+/// What happens to a column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Scaled,
+    Moved,
+    Emptied,
+    Respelt,
+}
+
+/// The first changes, and how many more there are.
+fn in_words(changes: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = changes.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match changes.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn scaled_column(shifted: &Table, name: &str) -> Result<Column, Failure> {

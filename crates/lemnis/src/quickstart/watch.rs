@@ -81,5 +81,7 @@ pub async fn live(it: &Loop<'_>, journal: &Journal) -> Result<Live, Failure> {
     let importance: Vec<(String, f64)> = serde_json::from_slice(&importance).unwrap_or_default();
     let important: Vec<String> = importance.into_iter().map(|(name, _)| name).collect();
     let rows = live_rows(it)?;
-    shift::part(&rows, &journal.plan.target, &model, journal.plan.task, &important)
+    let settings = it.app.project.settings()?;
+    let drift_share = settings.endpoint(&journal.plan.model)?.monitor.drift.drift_share;
+    shift::part(&rows, &journal.plan.target, &model, journal.plan.task, &important, drift_share)
 }

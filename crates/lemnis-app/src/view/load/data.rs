@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use lemnis_data::{DepChange, PipelineStage, Repo, StageChange, Status};
+use lemnis_data::{DepChange, Environment, PipelineStage, Repo, StageChange, Status};
 use lemnis_quality::VerdictKind;
 
 use super::blocking;
@@ -30,7 +30,8 @@ pub async fn data(app: &App) -> Result<DataList, Error> {
         }
     }
     let root = app.project.root().to_path_buf();
-    let mut list = blocking(move || read(&root)).await?;
+    let environment = app.environment.clone();
+    let mut list = blocking(move || read(&root, &environment)).await?;
     for dataset in &mut list.datasets {
         dataset.validations = checks.remove(&dataset.path).unwrap_or_default();
     }
@@ -49,12 +50,12 @@ pub async fn data(app: &App) -> Result<DataList, Error> {
     Ok(list)
 }
 
-fn read(root: &Path) -> Result<DataList, Error> {
+fn read(root: &Path, environment: &Environment) -> Result<DataList, Error> {
     let mut list = DataList { datasets: Vec::new(), stages: Vec::new() };
     if !root.join(".dvc").is_dir() {
         return Ok(list);
     }
-    let repo = Repo::discover(root).context("opening the data repository")?;
+    let repo = Repo::discover(root, environment).context("opening the data repository")?;
     let pipeline = lemnis_data::pipeline(&repo).context("reading the pipeline")?;
     let status = lemnis_data::status(&repo, &lemnis_data::StatusOptions::default())
         .context("comparing data with its record")?;

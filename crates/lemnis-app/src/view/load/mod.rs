@@ -22,7 +22,7 @@ use lemnis_quality::{Outcome, Verdict};
 use serde_json::Value;
 
 use super::{EventRow, Moment, State, VerdictRow};
-use crate::{App, Error, Settings};
+use crate::{App, Settings, blocking};
 
 /// `lemnis.yaml`, and what is wrong with it where something is: a broken file must not take the pages away with it.
 fn settings(app: &App) -> (Option<Settings>, Option<String>) {
@@ -39,16 +39,6 @@ fn project_name(app: &App, settings: Option<&Settings>) -> String {
         .map(|settings| settings.project.clone())
         .or_else(directory)
         .unwrap_or_else(|| "project".to_owned())
-}
-
-/// Runs blocking file work off the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(Error::conflict(format!("reading the project was cut off: {error}"), "try again")),
-    }
 }
 
 /// One segment of a path or one value of a query.

@@ -73,11 +73,12 @@ struct Stages {
 
 async fn stages(app: &App) -> Stages {
     let root = app.project.root().to_path_buf();
+    let environment = app.environment.clone();
     let read = blocking(move || {
         if !root.join(".dvc").is_dir() {
             return Ok(Vec::new());
         }
-        let repo = Repo::discover(&root).context("opening the data repository")?;
+        let repo = Repo::discover(&root, &environment).context("opening the data repository")?;
         Ok(lemnis_data::pipeline(&repo).context("reading the pipeline")?.stages)
     });
     match read.await {

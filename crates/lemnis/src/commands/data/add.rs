@@ -3,27 +3,59 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use lemnis_data::{AddOptions, Repo};
+use lemnis_data::AddOptions;
 
+use super::progress;
 use crate::context::Context;
 use crate::output::{self, FAINT, Failure, GOOD};
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  lemnis add data/raw/customers.csv && git add data/raw/customers.csv.dvc data/raw/.gitignore"
-)]
+#[command(after_help = "\
+Examples:
+  lemnis add data/raw/customers.csv && git add data/raw/customers.csv.dvc data/raw/.gitignore
+  lemnis add images/new                    only this part of the tracked folder images, also when it is gone
+  lemnis add --glob 'data/*.csv'
+  lemnis add /mnt/share/big.bin -o data/   copy it here and track it")]
 pub struct Add {
-    /// Files or folders
+    /// Files or folders; a path inside a tracked folder updates that part of its record
     #[arg(required = true, value_hint = ValueHint::AnyPath)]
     pub targets: Vec<PathBuf>,
+    /// Record the hashes and put nothing into the cache
+    #[arg(long, conflicts_with = "out")]
+    pub no_commit: bool,
+    /// Leave the files as they are instead of linking them to the cache
+    #[arg(long)]
+    pub no_relink: bool,
+    /// Targets are shell patterns
+    #[arg(long, conflicts_with = "out")]
+    pub glob: bool,
+    /// Copy the only target, which may lie anywhere, to this place and track it there
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub out: Option<PathBuf>,
+    /// Replace a .dvc file of something else, or what stands at --out
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 pub fn run(context: &Context, arguments: &Add) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    if arguments.out.is_some() && arguments.targets.len() != 1 {
+        return Err(Failure::usage("--out takes exactly one target"));
+    }
+    let repo = progress::open(context)?;
     let targets: Vec<_> = arguments.targets.iter().map(|target| context.path(target)).collect();
-    let added = lemnis_data::add(&repo, &targets, &AddOptions::default())?;
+    let options = AddOptions {
+        no_relink: arguments.no_relink,
+        no_commit: arguments.no_commit,
+        glob: arguments.glob,
+        force: arguments.force,
+        out: arguments.out.as_ref().map(|out| context.path(out)),
+    };
+    let added = lemnis_data::add(&repo, &targets, &options)?;
     if context.json {
         output::json_line(&added)?;
+        return Ok(0);
+    }
+    if context.quiet {
         return Ok(0);
     }
     for one in &added {

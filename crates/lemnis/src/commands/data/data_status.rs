@@ -41,7 +41,7 @@ pub enum Which {
 
 pub fn run(context: &Context, command: &DataCommand) -> Result<u8, Failure> {
     let DataCommand::Status(arguments) = command;
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let untracked = if arguments.untracked_files == Which::All { Untracked::All } else { Untracked::No };
     let targets = arguments.targets.clone();
     let options = DataStatusOptions { targets, granular: arguments.granular, untracked };

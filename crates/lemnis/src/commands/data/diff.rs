@@ -33,7 +33,7 @@ pub struct Diff {
 }
 
 pub fn run(context: &Context, arguments: &Diff) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let mut diff =
         lemnis_data::diff(&repo, &arguments.a_rev, arguments.b_rev.as_deref(), &arguments.targets)?;
     let nothing = diff.is_empty();

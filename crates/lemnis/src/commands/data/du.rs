@@ -26,7 +26,13 @@ pub struct Du {
 
 pub fn run(context: &Context, arguments: &Du) -> Result<u8, Failure> {
     let scratch = context.temp_dir();
-    let source = lemnis_data::open_source(&context.dir, &arguments.url, arguments.rev.as_deref(), &scratch)?;
+    let source = lemnis_data::open_source(
+        &context.dir,
+        &arguments.url,
+        arguments.rev.as_deref(),
+        &scratch,
+        &context.environment,
+    )?;
     let options = ListOptions { path: arguments.path.clone(), ..ListOptions::default() };
     let path = arguments.path.clone().unwrap_or_default();
     let mut rows = Vec::new();

@@ -1,7 +1,7 @@
 //! `exp`: experiments, kept as commits off every branch.
 
 use clap::{Args, Subcommand};
-use lemnis_data::{Baseline, CheckoutOptions, Repo, Reproduce, RevisionScope, SaveExperiment};
+use lemnis_data::{Baseline, CheckoutOptions, CommitOptions, Repo, Reproduce, RevisionScope, SaveExperiment};
 
 use super::values::print;
 use super::watcher::Watcher;
@@ -166,7 +166,7 @@ pub struct Diff {
 }
 
 pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     match command {
         ExpCommand::Run(arguments) => run_pipeline(context, &repo, arguments)?,
         ExpCommand::Save(arguments) => {
@@ -177,6 +177,8 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
                 include: arguments.include.clone(),
                 message: arguments.message.clone(),
             };
+            let as_it_is = CommitOptions { force: true, no_relink: true, ..CommitOptions::default() };
+            lemnis_data::commit(&repo, &[], as_it_is, &mut |_| true)?;
             let saved = lemnis_data::save_experiment(&repo, &name, &options)?;
             say(context, &saved, format!("Experiment has been saved as: {}", saved.name))?;
         }
@@ -192,7 +194,7 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
         ExpCommand::List(arguments) => list(context, &repo, arguments)?,
         ExpCommand::Apply { name } => {
             let applied = lemnis_data::apply_experiment(&repo, name)?;
-            lemnis_data::checkout(&repo, &[], CheckoutOptions { force: true })?;
+            lemnis_data::checkout(&repo, &[], CheckoutOptions { force: true, ..CheckoutOptions::default() })?;
             let text =
                 format!("Changes for experiment '{name}' have been applied to your current workspace.");
             say(context, &applied, text)?;

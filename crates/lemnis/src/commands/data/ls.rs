@@ -43,7 +43,13 @@ pub struct List {
 
 pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
     let scratch = context.temp_dir();
-    let source = lemnis_data::open_source(&context.dir, &arguments.url, arguments.rev.as_deref(), &scratch)?;
+    let source = lemnis_data::open_source(
+        &context.dir,
+        &arguments.url,
+        arguments.rev.as_deref(),
+        &scratch,
+        &context.environment,
+    )?;
     let options = ListOptions {
         path: arguments.path.clone(),
         rev: arguments.rev.clone(),

@@ -1,16 +1,37 @@
 //! DVC's verbs, with DVC's names, arguments and meaning: one file each, listed once here.
 
 mod add;
+mod cache;
+mod cache_migrate;
+mod check_ignore;
+mod checkout;
+mod commit;
+mod config;
+mod dag;
 mod data_status;
+mod destroy;
 mod diff;
 mod du;
 mod exp;
+mod freeze;
+mod gc;
+mod git_hook;
 mod init;
+mod install;
 mod ls;
 mod plots;
+mod progress;
+mod prompt;
+mod relocate;
+mod remote;
+mod remove;
 mod repro;
+mod root;
+mod stage;
 mod status;
+mod unprotect;
 mod values;
+mod version;
 pub mod watcher;
 
 use clap::Subcommand;
@@ -26,8 +47,51 @@ pub enum Data {
     Add(add::Add),
     /// Run the pipeline's stages whose inputs changed
     Repro(repro::Repro),
+    /// Look at the pipeline's stages, and add some
+    #[command(subcommand)]
+    Stage(stage::Stage),
+    /// Draw the pipelines
+    Dag(dag::DagArgs),
     /// Say which data and stages are not up to date
     Status(status::Status),
+    /// Bring data back from the cache
+    Checkout(checkout::Checkout),
+    /// Record data and stages as they are, without running anything
+    Commit(commit::Commit),
+    /// Rename or move tracked data
+    #[command(alias = "mv")]
+    Move(relocate::Move),
+    /// Stop tracking data, or take stages out of the pipeline
+    #[command(alias = "rm")]
+    Remove(remove::Remove),
+    /// Cut stages from what they depend on
+    Freeze(freeze::Freeze),
+    /// Let frozen stages follow what they depend on again
+    Unfreeze(freeze::Freeze),
+    /// Make linked data writable without harm to the cache
+    Unprotect(unprotect::Unprotect),
+    /// Remove cache objects that nothing uses
+    Gc(gc::Gc),
+    /// Read or change configuration
+    Config(config::Config),
+    /// Look after the remotes that data is pushed to
+    Remote(remote::Remote),
+    /// Look after the cache
+    Cache(cache::Cache),
+    /// Print the way to the data repository's root
+    Root(root::Root),
+    /// Describe this program, the system and the data repository
+    #[command(alias = "doctor")]
+    Version(version::Version),
+    /// Say which paths .dvcignore leaves out
+    CheckIgnore(check_ignore::CheckIgnore),
+    /// Let Git call this program from its hooks
+    Install(install::Install),
+    /// What the hooks call
+    #[command(hide = true)]
+    GitHook(git_hook::GitHook),
+    /// Stop versioning data here; the data stays
+    Destroy(destroy::Destroy),
     /// Look at tracked data as a whole
     #[command(subcommand, name = "data")]
     DataCommand(data_status::DataCommand),
@@ -59,7 +123,26 @@ impl Data {
             Data::Init(arguments) => init::run(context, arguments),
             Data::Add(arguments) => add::run(context, arguments),
             Data::Repro(arguments) => repro::run(context, arguments),
+            Data::Stage(verb) => stage::run(context, verb),
+            Data::Dag(arguments) => dag::run(context, arguments),
             Data::Status(arguments) => status::run(context, arguments),
+            Data::Checkout(arguments) => checkout::run(context, arguments),
+            Data::Commit(arguments) => commit::run(context, arguments),
+            Data::Move(arguments) => relocate::run(context, arguments),
+            Data::Remove(arguments) => remove::run(context, arguments),
+            Data::Freeze(arguments) => freeze::run(context, arguments, true),
+            Data::Unfreeze(arguments) => freeze::run(context, arguments, false),
+            Data::Unprotect(arguments) => unprotect::run(context, arguments),
+            Data::Gc(arguments) => gc::run(context, arguments),
+            Data::Config(arguments) => config::run(context, arguments),
+            Data::Remote(arguments) => remote::run(context, arguments),
+            Data::Cache(arguments) => cache::run(context, arguments),
+            Data::Root(arguments) => root::run(context, arguments),
+            Data::Version(arguments) => version::run(context, arguments),
+            Data::CheckIgnore(arguments) => check_ignore::run(context, arguments),
+            Data::Install(arguments) => install::run(context, arguments),
+            Data::GitHook(arguments) => git_hook::run(context, arguments),
+            Data::Destroy(arguments) => destroy::run(context, arguments),
             Data::DataCommand(command) => data_status::run(context, command),
             Data::Diff(arguments) => diff::run(context, arguments),
             Data::List(arguments) => ls::run(context, arguments),

@@ -81,7 +81,7 @@ pub fn run(context: &Context, command: &PlotsCommand) -> Result<u8, Failure> {
         PlotsCommand::Show(show) => (None, &show.targets, &show.how),
         PlotsCommand::Diff(diff) => (Some(&diff.revisions), &diff.targets, &diff.how),
     };
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let revisions = match revisions {
         Some(asked) => lemnis_data::plot_revisions(&repo, asked)?,
         None => vec!["workspace".to_owned()],
@@ -105,7 +105,7 @@ pub fn run(context: &Context, command: &PlotsCommand) -> Result<u8, Failure> {
     let plots = lemnis_data::plots(&repo, &revisions, &options)?;
     for error in plots.errors() {
         let text = |key: &str| error.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        output::note(format!("{} of {}: {}", text("source"), text("rev"), text("msg")));
+        output::remark(format!("{} of {}: {}", text("source"), text("rev"), text("msg")));
     }
     let out = context.path(Path::new(&how.out));
     if how.show_vega {
@@ -115,7 +115,7 @@ pub fn run(context: &Context, command: &PlotsCommand) -> Result<u8, Failure> {
     } else if context.json {
         output::json_line(&plots.json(&out)?)?;
     } else if plots.is_empty() {
-        output::note("there are no plots, so no page was written");
+        output::remark("there are no plots, so no page was written");
     } else {
         let page = plots.write_html(&out)?;
         output::line(format!("file://{}", page.display()));

@@ -1,41 +1,143 @@
 //! `repro`: runs the stages whose inputs changed.
 
 use clap::Args;
-use lemnis_data::{Repo, Reproduce};
+use lemnis_data::{OnError, Repo, Reproduce, Scope};
 
 use super::watcher::{Watcher, ran};
 use crate::context::Context;
 use crate::output::{self, FAINT, Failure};
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  lemnis repro\n  lemnis repro train          that stage and what it needs\n  lemnis repro --force evaluate"
-)]
+#[command(after_help = "\
+Examples:
+  lemnis repro                      what is stale in this directory's dvc.yaml
+  lemnis repro train                that stage and what it needs
+  lemnis repro train --why          the same, and why each stage runs
+  lemnis repro sub/dvc.yaml:train   a stage of another file
+  lemnis repro --glob 'train@*'     stages by pattern
+  lemnis repro -j 4                 independent stages side by side
+  lemnis repro --dry                only say what would run
+
+What a stage printed last is kept in .dvc/tmp/lemnis/logs.")]
 pub struct Repro {
-    /// Stages (default: all)
+    /// Stages, groups, outputs, dvc.yaml or .dvc files (default: dvc.yaml)
     pub targets: Vec<String>,
     /// Run the stages even when nothing changed
     #[arg(short, long)]
     pub force: bool,
+    /// Ask before each stage
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Only the targets, without what they need
+    #[arg(short, long)]
+    pub single_item: bool,
+    /// The whole pipelines of the targets
+    #[arg(short, long)]
+    pub pipeline: bool,
+    /// All pipelines of the repository
+    #[arg(short = 'P', long)]
+    pub all_pipelines: bool,
+    /// A target that is a directory means the stages inside it
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// The targets and what depends on them
+    #[arg(long)]
+    pub downstream: bool,
+    /// Run everything that directly depends on a stage that ran
+    #[arg(long)]
+    pub force_downstream: bool,
+    /// Fetch missing data and earlier results from the remote
+    #[arg(long)]
+    pub pull: bool,
+    /// Skip stages whose data is missing but otherwise unchanged
+    #[arg(long)]
+    pub allow_missing: bool,
+    /// Change nothing, only print the commands
+    #[arg(long)]
+    pub dry: bool,
+    /// Go on after a failure with the stages that do not need the failed one
+    #[arg(short, long, conflicts_with = "ignore_errors")]
+    pub keep_going: bool,
+    /// Take failures for nothing
+    #[arg(long)]
+    pub ignore_errors: bool,
+    /// Targets are shell patterns of stage names
+    #[arg(long)]
+    pub glob: bool,
+    /// Leave outputs out of the cache
+    #[arg(long)]
+    pub no_commit: bool,
+    /// Run commands even when they ran with the same inputs before
+    #[arg(long)]
+    pub no_run_cache: bool,
+    /// Say why each stage runs
+    #[arg(long)]
+    pub why: bool,
+    /// Run up to this many independent stages at once
+    #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+}
+
+impl Repro {
+    /// What the options ask for.
+    fn request(&self) -> Reproduce {
+        let scope = match self {
+            Self { all_pipelines: true, .. } => Scope::All,
+            Self { pipeline: true, .. } => Scope::Pipelines,
+            Self { single_item: true, .. } => Scope::Single,
+            Self { downstream: true, .. } => Scope::Downstream,
+            _ => Scope::Upstream,
+        };
+        let on_error = match (self.keep_going, self.ignore_errors) {
+            (true, _) => OnError::KeepGoing,
+            (_, true) => OnError::Ignore,
+            _ => OnError::Stop,
+        };
+        Reproduce {
+            targets: self.targets.clone(),
+            recursive: self.recursive,
+            glob: self.glob,
+            scope,
+            force: self.force,
+            force_downstream: self.force_downstream,
+            dry: self.dry,
+            interactive: self.interactive,
+            pull: self.pull,
+            allow_missing: self.allow_missing,
+            no_run_cache: self.no_run_cache,
+            no_commit: self.no_commit,
+            on_error,
+            jobs: self.jobs.into(),
+            ..Reproduce::default()
+        }
+    }
 }
 
 pub fn run(context: &Context, arguments: &Repro) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
-    let request =
-        Reproduce { targets: arguments.targets.clone(), force: arguments.force, ..Reproduce::default() };
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let mut watcher = Watcher::new(context, repo.root().to_path_buf());
+    watcher.explain = arguments.why;
     let started = std::time::Instant::now();
-    let outcomes = watcher.reproduce(&repo, &request)?;
+    let outcomes = watcher.reproduce(&repo, &arguments.request())?;
     if context.json {
         output::json_line(&outcomes)?;
         return Ok(0);
     }
-    let ran = ran(&outcomes);
+    if context.quiet {
+        return Ok(0);
+    }
     let took = output::duration(started.elapsed());
-    if ran == 0 {
-        output::line(format!("Data and pipelines are up to date. {FAINT}{took}{FAINT:#}"));
-    } else {
-        output::line(format!("{ran} of {} stages ran in {took}", outcomes.len()));
+    let changed = outcomes.iter().filter(|outcome| outcome.outcome.is_change()).count();
+    match (changed, arguments.dry) {
+        (0, _) => output::line(format!("Data and pipelines are up to date. {FAINT}{took}{FAINT:#}")),
+        (_, true) => {
+            output::line(format!("{FAINT}{changed} of {} stages would change{FAINT:#}", outcomes.len()))
+        }
+        _ => output::line(format!(
+            "{FAINT}{} of {} stages ran in {took}; `lemnis push` sends new data to the remote{FAINT:#}",
+            ran(&outcomes),
+            outcomes.len()
+        )),
     }
     Ok(0)
 }

@@ -37,7 +37,7 @@ pub struct Status {
 }
 
 pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let flags = [
         ("--all-branches", arguments.all_branches),
         ("--all-tags", arguments.all_tags),
@@ -55,7 +55,7 @@ pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
     };
     let status = lemnis_data::status(&repo, &options)?;
     for stage in &status.frozen {
-        output::note(format!("{stage} is frozen: its dependencies were not looked at"));
+        output::remark(format!("{stage} is frozen: its dependencies were not looked at"));
     }
     if context.json {
         output::json_line(&status)?;

@@ -100,7 +100,7 @@ impl Sides {
 }
 
 pub fn metrics(context: &Context, command: &MetricsCommand) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     match command {
         MetricsCommand::Show(arguments) => {
             let scope = RevisionScope {
@@ -131,7 +131,7 @@ pub fn metrics(context: &Context, command: &MetricsCommand) -> Result<u8, Failur
 }
 
 pub fn params(context: &Context, command: &ParamsCommand) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir)?;
+    let repo = Repo::discover(&context.dir, &context.environment)?;
     let ParamsCommand::Diff(ParamsDiff { sides, deps }) = command;
     let diff = lemnis_data::params_diff(&repo, &sides.options(*deps))?;
     warn(&diff.failed.iter().map(String::as_str).collect::<Vec<_>>());
@@ -148,7 +148,7 @@ fn warn(revisions: &[&str]) {
     if !revisions.is_empty() {
         let names = revisions.iter().map(|name| if name.is_empty() { "workspace" } else { name });
         let names = names.collect::<Vec<_>>().join(", ");
-        output::note(format!("some files could not be read at these revisions: {names}"));
+        output::remark(format!("some files could not be read at these revisions: {names}"));
     }
 }
 

@@ -1,17 +1,25 @@
 //! What a reproduction shows and gives to its stages: their output, and a tracking server to log to.
 
-use std::collections::BTreeMap;
-
 use lemnis_app::project::Project;
-use lemnis_data::{Observer, Outcome, Repo, Reproduce, StageOutcome};
+use lemnis_data::{Error, Observer, Outcome, Repo, Reproduce, StageOutcome, Stream};
 
 use crate::client::running_server;
 use crate::context::Context;
-use crate::output::{self, FAINT, Failure, GOOD};
+use crate::output::{self, FAINT, Failure};
 use crate::serve::Ephemeral;
 
-/// Takes a stage's name and a line that it printed.
-pub type Echo<'a> = Box<dyn FnMut(&str, &str) + 'a>;
+/// How stages are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Not at all: the end of a failed stage's log is part of the error.
+    Nothing,
+    /// Only what their commands print.
+    Output,
+    /// As DVC does: a heading, the commands, their output as it is.
+    Plain,
+    /// Several at once: each line after its stage's name.
+    Named,
+}
 
 /// Prints the stages as they run, and starts a tracking server when the first one does and none runs yet.
 pub struct Watcher<'a> {
@@ -19,44 +27,33 @@ pub struct Watcher<'a> {
     root: std::path::PathBuf,
     environment: Option<Vec<(String, String)>>,
     ephemeral: Option<Ephemeral>,
-    /// Shows each line of a stage's output; without it the last lines are kept for the error.
-    pub echo: Option<Echo<'a>>,
-    last_lines: BTreeMap<String, Vec<String>>,
-    running: Option<String>,
+    pub show: Show,
+    /// Also say why a stage runs, and why one is skipped.
+    pub explain: bool,
 }
 
 impl<'a> Watcher<'a> {
     pub fn new(context: &'a Context, root: std::path::PathBuf) -> Self {
-        let quiet = context.json;
-        let echo: Option<Echo<'a>> = if quiet {
-            None
-        } else {
-            Some(Box::new(|stage: &str, line: &str| {
-                output::line(format!("{FAINT}{stage} |{FAINT:#} {line}"))
-            }))
+        let show = match (context.json, context.quiet) {
+            (true, _) => Show::Nothing,
+            (_, true) => Show::Output,
+            _ => Show::Plain,
         };
-        Self {
-            context,
-            root,
-            environment: None,
-            ephemeral: None,
-            echo,
-            last_lines: BTreeMap::new(),
-            running: None,
-        }
+        Self { context, root, environment: None, ephemeral: None, show, explain: false }
     }
 
     /// Reproduces; a failure carries the last lines of the stage that failed.
     pub fn reproduce(&mut self, repo: &Repo, request: &Reproduce) -> Result<Vec<StageOutcome>, Failure> {
-        lemnis_data::reproduce(repo, request, self).map_err(|error| {
-            let mut failure = Failure::from(error);
-            if self.echo.is_none()
-                && let Some(lines) = self.running.as_ref().and_then(|stage| self.last_lines.get(stage))
-            {
-                failure.messages.extend(lines.iter().cloned());
-            }
-            failure
-        })
+        if request.jobs > 1 && matches!(self.show, Show::Plain) {
+            self.show = Show::Named;
+        }
+        let cancel = request.cancel.clone().unwrap_or_else(|| self.context.interrupt.flag());
+        let request = &Reproduce { cancel: Some(cancel), ..request.clone() };
+        lemnis_data::reproduce(repo, request, self).map_err(Failure::from)
+    }
+
+    fn shows(&self) -> bool {
+        matches!(self.show, Show::Plain | Show::Named)
     }
 
     /// Uses the tracking server at `url` instead of looking for one.
@@ -91,7 +88,7 @@ impl<'a> Watcher<'a> {
             // A repository that is no project of ours is left as it is: no state, no server.
             None if Project::discover(&self.root).is_none() => None,
             None => {
-                let ephemeral = Ephemeral::start(Project::at(&self.root), self.context.clock.clone())?;
+                let ephemeral = Ephemeral::start(Project::at(&self.root), self.context)?;
                 let url = ephemeral.url().to_owned();
                 self.ephemeral = Some(ephemeral);
                 Some(url)
@@ -116,33 +113,91 @@ impl Observer for Watcher<'_> {
                 }
             }
         }
-        self.running = Some(stage.to_owned());
-        if let Some(echo) = &mut self.echo {
-            echo(stage, &format!("runs: {why}"));
+        if self.shows() {
+            heading(stage, self.explain.then_some(why));
         }
         Ok(self.environment.clone().unwrap_or_default())
     }
 
-    fn stage_line(&mut self, stage: &str, line: &str) {
-        if let Some(echo) = &mut self.echo {
-            echo(stage, line);
+    fn stage_would_run(&mut self, stage: &str, why: &str, cached: bool, commands: &[&str]) {
+        if !self.shows() {
+            return;
         }
-        let lines = self.last_lines.entry(stage.to_owned()).or_default();
-        lines.push(line.to_owned());
-        if lines.len() > 20 {
-            lines.remove(0);
+        if cached {
+            output::line(format!("Stage '{stage}' is cached - skipping run, checking out outputs"));
+        }
+        heading(stage, self.explain.then_some(why));
+        for command in commands {
+            output::line(format!("> {command}"));
+        }
+    }
+
+    fn confirm(&mut self, stage: &str) -> bool {
+        output::confirm(&format!("Going to reproduce stage '{stage}'. Continue?"))
+    }
+
+    fn stage_command(&mut self, stage: &str, command: &str) {
+        match self.show {
+            Show::Plain => output::line(format!("> {command}")),
+            Show::Named => output::line(format!("{FAINT}{stage} |{FAINT:#} > {command}")),
+            Show::Nothing | Show::Output => {}
+        }
+    }
+
+    fn stage_output(&mut self, _stage: &str, stream: Stream, bytes: &[u8]) {
+        match (self.show, stream) {
+            (Show::Plain | Show::Output, Stream::Out) => output::raw(std::io::stdout(), bytes),
+            (Show::Plain | Show::Output, Stream::Err) => output::raw(std::io::stderr(), bytes),
+            _ => {}
+        }
+    }
+
+    fn stage_line(&mut self, stage: &str, line: &str) {
+        if self.show == Show::Named {
+            output::line(format!("{FAINT}{stage} |{FAINT:#} {line}"));
+        }
+    }
+
+    fn stage_failed(&mut self, stage: &str, error: &Error, skipped: &[String]) {
+        if matches!(self.show, Show::Nothing) {
+            return;
+        }
+        output::warning(error);
+        if !skipped.is_empty() {
+            let names = skipped.join(", ");
+            output::note(format!("{FAINT}not run, for they need '{stage}': {names}{FAINT:#}"));
         }
     }
 
     fn stage_done(&mut self, outcome: &StageOutcome) {
-        if let Some(echo) = &mut self.echo {
-            let mark = if outcome.outcome == Outcome::Ran {
-                format!("{GOOD}done{GOOD:#}")
-            } else {
-                format!("{FAINT}up to date{FAINT:#}")
-            };
-            echo(&outcome.stage, &mark);
+        let stage = &outcome.stage;
+        if !self.shows() {
+            return;
         }
+        let name = if stage.ends_with(".dvc") { format!("'{stage}'") } else { format!("Stage '{stage}'") };
+        let text = match outcome.outcome {
+            Outcome::Skipped => format!("{name} didn't change, skipping"),
+            Outcome::Restored if stage.ends_with(".dvc") => format!("{name} was checked out"),
+            Outcome::Restored => format!("{name} is cached - skipping run, checking out outputs"),
+            Outcome::Pulled => format!("{name} was pulled"),
+            Outcome::Frozen => format!("{name} is frozen, its outputs were recorded as they are"),
+            Outcome::Committed => format!("{name} was recorded as it is"),
+            Outcome::Planned if stage.ends_with(".dvc") => format!("{name} would be recorded as it is"),
+            Outcome::Ran | Outcome::Planned | Outcome::Failed => String::new(),
+        };
+        if !text.is_empty() {
+            output::line(&text);
+        }
+        if self.explain && !matches!(outcome.outcome, Outcome::Ran | Outcome::Skipped) && !text.is_empty() {
+            output::line(format!("  {FAINT}because {}{FAINT:#}", outcome.reason));
+        }
+    }
+}
+
+fn heading(stage: &str, why: Option<&str>) {
+    output::line(format!("Running stage '{stage}':"));
+    for reason in why.into_iter().flat_map(|why| why.split("; ")) {
+        output::line(format!("  {FAINT}because {reason}{FAINT:#}"));
     }
 }
 

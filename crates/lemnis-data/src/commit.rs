@@ -1,0 +1,176 @@
+//! Records what the workspace holds, without running anything.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::hash::HashName;
+use crate::index::Index;
+use crate::repo::Repo;
+use crate::reproduce::record_inputs;
+use crate::select::Reach;
+use crate::stage::Stage;
+use crate::workspace::Workspace;
+use crate::{dvcfile, fsx, git, lockfile, runcache, status};
+
+/// How to commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommitOptions {
+    /// Record changes without asking.
+    pub force: bool,
+    /// What the targets depend on as well.
+    pub with_deps: bool,
+    /// Targets that are directories mean everything that is defined below them.
+    pub recursive: bool,
+    /// Leave the workspace files as they are instead of linking them to the cache as configured.
+    pub no_relink: bool,
+}
+
+/// A stage whose outputs are in the cache now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Committed {
+    /// The stage or `.dvc` file.
+    pub stage: String,
+    /// Whether what is recorded changed.
+    pub changed: bool,
+}
+
+/// Stores the outputs of the targets (all stages without targets) and records them with the dependencies
+/// as they are now. Changes are recorded only with `force` or when `confirm`, which is asked a question,
+/// agrees.
+pub fn commit(
+    repo: &Repo,
+    targets: &[String],
+    options: CommitOptions,
+    confirm: &mut dyn FnMut(&str) -> bool,
+) -> Result<Vec<Committed>> {
+    let mut workspace = Workspace::open(repo)?;
+    let mut index = Index::load_locked(&workspace)?;
+    if options.with_deps {
+        index.check(repo)?;
+    }
+    let reach = Reach { with_deps: options.with_deps, recursive: options.recursive };
+    let mut places: Vec<usize> = index.select(repo, targets, reach)?.into_iter().map(|one| one.at).collect();
+    let mut seen = std::collections::HashSet::new();
+    places.retain(|at| seen.insert(*at));
+    let mut done = Vec::new();
+    let mut result = Ok(());
+    for at in places {
+        match one(&mut workspace, &mut index.stages[at], options, confirm) {
+            Ok(committed) => done.push(committed),
+            Err(error) => {
+                result = Err(error);
+                break;
+            }
+        }
+    }
+    workspace.close()?;
+    result.map(|()| done)
+}
+
+fn one(
+    workspace: &mut Workspace<'_>,
+    stage: &mut Stage,
+    options: CommitOptions,
+    confirm: &mut dyn FnMut(&str) -> bool,
+) -> Result<Committed> {
+    let address = stage.address(workspace.repo);
+    let question = changes(workspace, stage, &address)?;
+    if let Some(question) = question.as_ref().filter(|_| !options.force)
+        && !confirm(question)
+    {
+        return Err(Error::hinted(
+            format!("'{address}' changed and was not recorded"),
+            "record it as it is with --force",
+        ));
+    }
+    let record = question.is_some() || options.force;
+    if record && stage.cmd.is_none() && (stage.outs.len() != 1 || stage.import) && question.is_some() {
+        return Err(Error::invalid(format!("{address} is an import, whose data cannot be recorded again")));
+    }
+    let mut lines = git::Added::default();
+    let result = store(workspace, stage, record, !options.no_relink, &mut lines);
+    if result.is_err() {
+        git::roll_back(lines);
+    }
+    result?;
+    Ok(Committed { stage: address, changed: question.is_some() })
+}
+
+/// The question to ask when the stage changed since it was recorded.
+fn changes(workspace: &mut Workspace<'_>, stage: &Stage, address: &str) -> Result<Option<String>> {
+    let quoted = |paths: Vec<String>| {
+        format!("[{}]", paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", "))
+    };
+    let deps: Vec<String> = status::deps(workspace, stage)?.into_keys().collect();
+    let mut outs = Vec::new();
+    for out in &stage.outs {
+        if status::compare(workspace, &out.path, out.recorded.as_ref())?.is_some() {
+            outs.push(workspace.repo.show(&out.path));
+        }
+    }
+    let what = match (deps.is_empty(), outs.is_empty()) {
+        (false, false) => format!(
+            "dependencies {} and outputs {} of stage: '{address}' changed.",
+            quoted(deps),
+            quoted(outs)
+        ),
+        (false, true) => format!("dependencies {} of stage: '{address}' changed.", quoted(deps)),
+        (true, false) => format!("outputs {} of stage: '{address}' changed.", quoted(outs)),
+        (true, true) if stage.cmd_changed => format!("the command of stage: '{address}' changed."),
+        (true, true) => return Ok(None),
+    };
+    Ok(Some(format!("{what} Are you sure you want to commit it?")))
+}
+
+fn store(
+    workspace: &mut Workspace<'_>,
+    stage: &mut Stage,
+    record: bool,
+    relink: bool,
+    lines: &mut git::Added,
+) -> Result<()> {
+    let repo = workspace.repo;
+    let missing = |path: &Path| Error::Missing { what: "output", path: repo.show(path) };
+    for out in &stage.outs {
+        if fsx::metadata(&out.path)?.is_none() {
+            return Err(missing(&out.path));
+        }
+        if let Some(git_root) = repo.git_root().filter(|_| out.cache && record) {
+            if git::is_tracked(git_root, &out.path)? {
+                return Err(Error::TrackedByGit { path: repo.in_repo(&out.path) });
+            }
+            git::ignore(git_root, &out.path, lines)?;
+        }
+    }
+    if record && !stage.import {
+        record_inputs(workspace, stage, false)?;
+    }
+    for out in &mut stage.outs {
+        let legacy = out.recorded.as_ref().is_some_and(|old| old.name == HashName::Dos2Unix);
+        if legacy && status::compare(workspace, &out.path, out.recorded.as_ref())?.is_none() {
+            continue;
+        }
+        let now = match out.cache {
+            true => workspace.store(&out.path, relink)?,
+            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
+        };
+        if record {
+            out.recorded = Some(now.ok_or_else(|| missing(&out.path))?);
+        }
+    }
+    if !record {
+        return Ok(());
+    }
+    runcache::save(workspace, stage)?;
+    if stage.name.is_some() {
+        return lockfile::save(repo, stage);
+    }
+    match stage.outs.first().and_then(|out| out.recorded.as_ref().map(|recorded| (out, recorded))) {
+        Some((out, recorded)) if stage.outs.len() == 1 && !stage.import => {
+            dvcfile::save(&stage.file, &out.def_path, recorded)
+        }
+        _ => Ok(()),
+    }
+}

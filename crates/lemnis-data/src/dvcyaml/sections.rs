@@ -1,0 +1,58 @@
+//! The sections of `dvc.yaml` beside the stages: their shape, checked before anything is used.
+
+use crate::error::Result;
+use crate::stage::{self, At, fields};
+use crate::yaml::{Kind, Node, Value};
+
+const ARTIFACT: [&str; 5] = ["path", "desc", "type", "labels", "meta"];
+const PLOT: [&str; 6] = ["x", "y", "x_label", "y_label", "title", "template"];
+
+/// Refuses malformed `params`, `metrics`, `plots`, `artifacts` and `datasets`.
+pub(super) fn check(root: &Node, file: &str) -> Result<()> {
+    for section in ["params", "metrics"] {
+        for item in list(root, section, file)? {
+            stage::text(item, file, &format!("an entry of '{section}'"))?;
+        }
+    }
+    for item in list(root, "plots", file)? {
+        match &item.kind {
+            Kind::Map(plots) => {
+                for (id, (_, settings)) in plots.iter().filter(|(_, (_, settings))| !settings.is_null()) {
+                    fields(settings, file, &format!("the plot '{}'", id.text), &PLOT)?;
+                }
+            }
+            _ => drop(stage::text(item, file, "a plot")?),
+        }
+    }
+    if let Some(artifacts) = root.get("artifacts") {
+        let Kind::Map(members) = &artifacts.kind else {
+            let message = format!("'artifacts' must be a mapping, not {}", artifacts.type_name());
+            return Err(At { file, line: artifacts.line }.error(message));
+        };
+        for (name, (key, artifact)) in members {
+            let what = format!("the artifact '{}'", name.text);
+            fields(artifact, file, &what, &ARTIFACT)?;
+            let Some(path) = artifact.get("path") else {
+                return Err(At { file, line: key.line }.error(format!("{what} has no 'path'")));
+            };
+            stage::text(path, file, "'path'")?;
+        }
+    }
+    for dataset in list(root, "datasets", file)? {
+        for key in ["name", "type"] {
+            let at = At { file, line: dataset.line };
+            let value = dataset.get(key).map(Node::to_value);
+            if !matches!(value, Some(Value::Str(_))) {
+                return Err(at.error(format!("a dataset needs a '{key}', which is a string")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list<'n>(root: &'n Node, section: &str, file: &str) -> Result<&'n [Node]> {
+    match root.get(section) {
+        Some(node) => stage::list(node, file, &format!("'{section}'")),
+        None => Ok(&[]),
+    }
+}

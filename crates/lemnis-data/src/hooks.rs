@@ -1,0 +1,164 @@
+//! Git's side of teamwork: hooks that call this program, and the driver that merges `.dvc` files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::hash::{self, HashName, Recorded, TreeFile};
+use crate::repo::Repo;
+use crate::stage::{Out, Stage};
+use crate::workspace::Workspace;
+use crate::{dvcfile, fsx, git};
+
+const HOOKS: [&str; 3] = ["post-checkout", "pre-commit", "pre-push"];
+const DRIVER: &str = "lemnis git-hook merge-driver --ancestor %O --our %A --their %B ";
+
+/// Installs the hooks and the merge driver `dvc` in the Git repository; hooks that are there are never replaced.
+/// Without Git there is nothing to do.
+pub fn install_hooks(repo: &Repo) -> Result<()> {
+    let Some(git_root) = repo.git_root() else { return Ok(()) };
+    let dir = git::hooks_dir(git_root)?;
+    if let Some(hook) = HOOKS.into_iter().find(|hook| dir.join(hook).exists()) {
+        return Err(Error::hinted(
+            format!("there is already a git hook '{}'", dir.join(hook).display()),
+            format!("add the line `exec lemnis git-hook {hook} \"$@\"` to it, or remove it"),
+        ));
+    }
+    git::set(git_root, "merge.dvc.name", "DVC merge driver")?;
+    git::set(git_root, "merge.dvc.driver", DRIVER)?;
+    fsx::create_dirs(&dir)?;
+    for hook in HOOKS {
+        let path = dir.join(hook);
+        fsx::write_text(&path, &format!("#!/bin/sh\nexec lemnis git-hook {hook} \"$@\"\n"))?;
+        fsx::chmod(&path, 0o777)?;
+    }
+    Ok(())
+}
+
+/// Whether Git is in the middle of a rebase, which a checkout of data must not disturb.
+pub fn is_rebasing(repo: &Repo) -> bool {
+    repo.git_root().is_some_and(|root| root.join(".git/rebase-merge").is_dir())
+}
+
+/// Merges two versions of a `.dvc` file that tracks a directory into `our`: what either side did since
+/// `ancestor` is done to its files. Both sides having changed one file is an error.
+pub fn merge_dvc_files(repo: &Repo, ancestor: &Path, our: &Path, their: &Path) -> Result<()> {
+    let workspace = Workspace::open(repo)?;
+    let path = |file: &Path| fsx::normalize(repo.cwd(), file);
+    let (ancestor, our, their) = (path(ancestor), path(our), path(their));
+    let load = |file: &Path| dvcfile::load(repo, file);
+    let (old, ours, theirs) = (load(&ancestor)?, load(&our)?, load(&their)?);
+    let Some(their_out) = only_out(&theirs)? else { return workspace.close() };
+    let Some(our_out) = only_out(&ours)? else {
+        let text = fsx::read_text(&their)?.unwrap_or_default();
+        fsx::write_text(&our, &text)?;
+        return workspace.close();
+    };
+    let files = |out: &Out| {
+        let recorded = out.recorded.as_ref().filter(|recorded| recorded.is_dir());
+        let recorded = recorded.ok_or_else(|| cannot("only directories can be merged"))?;
+        if recorded.name != HashName::Md5 {
+            return Err(cannot("an output of DVC 2 must be migrated first"));
+        }
+        let tree = workspace.cache.tree(recorded.name, &recorded.md5)?;
+        let missing = || Error::NotInCache { path: repo.in_repo(&out.path), missing: 1 };
+        let tree = tree.ok_or_else(missing)?;
+        Ok(tree.into_iter().map(|file| (file.relpath, file.md5)).collect::<BTreeMap<_, _>>())
+    };
+    let base = match only_out(&old)? {
+        Some(out) => {
+            same_options(out, our_out)?;
+            files(out)?
+        }
+        None => BTreeMap::new(),
+    };
+    same_options(our_out, their_out)?;
+    let merged = merge(&base, &files(our_out)?, &files(their_out)?)?;
+    let mut tree: Vec<TreeFile> =
+        merged.into_iter().map(|(relpath, md5)| TreeFile { relpath, md5 }).collect();
+    let bytes = hash::tree_bytes(&mut tree);
+    let md5 = hash::tree_md5(&bytes);
+    let mut size = 0;
+    for file in &tree {
+        let object = workspace.cache.object_path(HashName::Md5, &file.md5);
+        let missing = || Error::NotInCache { path: repo.in_repo(&our_out.path), missing: 1 };
+        size += fsx::metadata(&object)?.ok_or_else(missing)?.len();
+    }
+    let mut batch = workspace.cache.batch();
+    batch.add_bytes(&md5, &bytes)?;
+    batch.commit()?;
+    let nfiles = Some(tree.len() as u64);
+    let recorded = Recorded { name: HashName::Md5, md5, size: Some(size), nfiles, isexec: false };
+    dvcfile::save(&our, &our_out.def_path, &recorded)?;
+    workspace.close()
+}
+
+fn cannot(why: &str) -> Error {
+    Error::hinted(format!("cannot merge: {why}"), "settle the conflict by hand and add the data again")
+}
+
+/// The output of a file that `add` wrote; `None` for an empty one.
+fn only_out(stage: &Stage) -> Result<Option<&Out>> {
+    if stage.import || stage.cmd.is_some() || stage.outs.len() > 1 {
+        return Err(cannot("the .dvc file was not made by 'add'"));
+    }
+    Ok(stage.outs.first())
+}
+
+fn same_options(one: &Out, other: &Out) -> Result<()> {
+    let options = |out: &Out| (out.def_path.clone(), out.cache, out.persist);
+    if options(one) == options(other) { Ok(()) } else { Err(cannot("the outputs have different options")) }
+}
+
+type Files = BTreeMap<String, String>;
+
+/// What both sides did to `base`, file by file.
+fn merge(base: &Files, ours: &Files, theirs: &Files) -> Result<Files> {
+    let mut merged = Files::new();
+    let mut conflicts = Vec::new();
+    let names: std::collections::BTreeSet<&String> =
+        base.keys().chain(ours.keys()).chain(theirs.keys()).collect();
+    for name in names {
+        let (old, our, their) = (base.get(name), ours.get(name), theirs.get(name));
+        let kept = match (old == our, old == their) {
+            (true, _) => their,
+            (_, true) => our,
+            _ if our == their && our.is_some() => our,
+            _ => {
+                conflicts.push(name.as_str());
+                continue;
+            }
+        };
+        merged.extend(kept.map(|md5| (name.clone(), md5.clone())));
+    }
+    if conflicts.is_empty() {
+        return Ok(merged);
+    }
+    Err(cannot(&format!("both sides changed {}", conflicts.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(text: &str) -> Files {
+        text.split_whitespace().map(|pair| pair.split_once('=').expect("a pair")).map(own).collect()
+    }
+
+    fn own((name, md5): (&str, &str)) -> (String, String) {
+        (name.into(), md5.into())
+    }
+
+    #[test]
+    fn changes_of_both_sides_come_together() {
+        let merged = merge(&files("a=1 b=1 c=1"), &files("a=2 b=1 c=1 d=1"), &files("a=1 c=1 e=1 d=1"));
+        assert_eq!(merged.expect("merges"), files("a=2 c=1 d=1 e=1"));
+    }
+
+    #[test]
+    fn a_file_that_both_changed_is_a_conflict() {
+        let error = merge(&files("a=1"), &files("a=2"), &files("a=3")).expect_err("conflict").to_string();
+        assert!(error.contains("both sides changed a"), "{error}");
+        merge(&files("a=1"), &files("a=2"), &files("")).expect_err("changed and removed");
+    }
+}

@@ -1,0 +1,176 @@
+//! From the cache into the workspace: reflink, hard link, symlink or copy, the first configured one that works.
+//!
+//! A workspace file appears complete or not at all: a link is made by one system call, a copy is made under
+//! a temporary name and renamed over what stands there. Nothing is ever written through an existing file.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::cache::{Cache, prepare};
+use crate::config::LinkType;
+use crate::error::{Error, Result};
+use crate::fsx;
+use crate::hash::HashName;
+use crate::progress::Task;
+
+impl Cache {
+    /// Whether the workspace file at `path` is already linked as the configuration wants.
+    pub(crate) fn is_linked(&self, name: HashName, md5: &str, path: &Path) -> Result<bool> {
+        let meta = fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
+        let object = self.object_path(name, md5);
+        let symlink = meta.file_type().is_symlink();
+        let hardlink = !symlink && meta.nlink() > 1;
+        for kind in self.link_types() {
+            match kind {
+                LinkType::Copy | LinkType::Reflink if !symlink && !hardlink => return Ok(true),
+                LinkType::Hardlink if hardlink => {
+                    return Ok(fsx::metadata(&object)?.is_some_and(|object| object.ino() == meta.ino()));
+                }
+                LinkType::Symlink if symlink => {
+                    return Ok(fs::read_link(path).is_ok_and(|target| target == object));
+                }
+                LinkType::Hardlink if meta.len() == 0 && !symlink => return Ok(true),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts one object at `path`.
+    pub(crate) fn link(&self, name: HashName, md5: &str, path: &Path) -> Result<()> {
+        self.link_all(name, &[(md5, path.to_path_buf())], &Task::silent())
+    }
+
+    /// Puts objects at their paths, several at a time.
+    pub(crate) fn link_all(&self, name: HashName, files: &[(&str, PathBuf)], task: &Task<'_>) -> Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let holder = prepare(self.scratch(), "link-")?;
+        let mut parents = HashSet::new();
+        for (_, path) in files {
+            if let Some(parent) = path.parent().filter(|parent| parents.insert(parent.to_path_buf())) {
+                fsx::create_dirs(parent)?;
+            }
+        }
+        files.par_iter().enumerate().try_for_each(|(at, (md5, path))| {
+            let object = self.object_path(name, md5);
+            self.link_one(&object, path, &holder.path().join(at.to_string()))?;
+            task.advance(1);
+            Ok(())
+        })
+    }
+
+    fn link_one(&self, object: &Path, path: &Path, temp: &Path) -> Result<()> {
+        let mut failure = io::Error::other("no link type is configured");
+        for kind in self.link_types() {
+            match self.make(*kind, object, path, temp) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    let _ = fs::remove_file(temp);
+                    failure = error;
+                }
+            }
+        }
+        Err(Error::io("link or copy from the cache to", path)(failure))
+    }
+
+    fn make(&self, kind: LinkType, object: &Path, path: &Path, temp: &Path) -> io::Result<()> {
+        match kind {
+            LinkType::Hardlink if fs::metadata(object)?.len() > 0 => {
+                return place(temp, path, |to| fs::hard_link(object, to));
+            }
+            LinkType::Symlink => return place(temp, path, |to| std::os::unix::fs::symlink(object, to)),
+            // an empty file that is linked would make all empty files of the workspace one
+            LinkType::Hardlink => drop(fsx::create_new(temp)?),
+            LinkType::Reflink => self.reflink(object, temp)?,
+            LinkType::Copy => fsx::copy_content(object, temp)?,
+        }
+        fsx::replace(temp, path)
+    }
+
+    /// A reflink; the first refusal of the file system spares all further tries.
+    pub(crate) fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if !self.reflinks() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        fsx::reflink(from, to).inspect_err(|error| {
+            if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
+                self.refuse_reflinks();
+            }
+        })
+    }
+}
+
+/// Makes a link at `path`; one that has to replace something goes through `temp`.
+fn place(temp: &Path, path: &Path, link: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    match link(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            link(temp)?;
+            fsx::replace(temp, path)?;
+            // renaming one name of a file over another name of it does nothing
+            let _ = fs::remove_file(temp);
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn cache(dir: &Path, kind: &str) -> Cache {
+        let dvc = dir.join(".dvc");
+        fs::create_dir_all(&dvc).expect("dir");
+        fs::write(dvc.join("config"), format!("[cache]\n    type = {kind}\n")).expect("writes");
+        Cache::new(
+            &Config::load(&dvc, &crate::Environment::default()).expect("config"),
+            dvc.join("tmp/lemnis"),
+        )
+    }
+
+    fn object(cache: &Cache, bytes: &[u8]) -> String {
+        let md5 = crate::hash::md5_bytes(bytes);
+        let mut batch = cache.batch();
+        batch.add_bytes(&md5, bytes).expect("adds");
+        batch.commit().expect("commits");
+        md5
+    }
+
+    #[test]
+    fn a_link_replaces_what_stands_there_and_leaves_nothing_behind() {
+        for kind in ["copy", "hardlink", "symlink", "\"reflink,copy\""] {
+            let dir = tempfile::tempdir().expect("temp dir");
+            let cache = cache(dir.path(), kind);
+            let (one, empty) = (object(&cache, b"one"), object(&cache, b""));
+            let (path, void) = (dir.path().join("a/f"), dir.path().join("a/void"));
+            for _ in 0..2 {
+                cache.link(HashName::Md5, &one, &path).expect("links");
+                cache.link(HashName::Md5, &empty, &void).expect("links");
+                assert_eq!(fs::read(&path).expect("reads"), b"one", "{kind}");
+                assert!(cache.is_linked(HashName::Md5, &one, &path).expect("looks"), "{kind}");
+                assert!(cache.is_linked(HashName::Md5, &empty, &void).expect("looks"), "{kind}");
+            }
+            assert_eq!(fs::metadata(&void).expect("stat").nlink(), 1, "{kind}");
+            assert_eq!(fs::read_dir(cache.scratch()).expect("lists").count(), 0, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_directory_gives_way_to_a_file() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let cache = cache(dir.path(), "copy");
+        let one = object(&cache, b"one");
+        let path = dir.path().join("f");
+        fs::create_dir_all(path.join("sub")).expect("dir");
+        cache.link(HashName::Md5, &one, &path).expect("links");
+        assert_eq!(fs::read(&path).expect("reads"), b"one");
+    }
+}

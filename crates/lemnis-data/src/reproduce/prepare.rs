@@ -1,0 +1,258 @@
+//! What happens to a stage before its command runs, and instead of it.
+
+use std::sync::Arc;
+
+use super::record::{record, record_inputs};
+use super::task::{Task, log_path};
+use super::{Observer, Outcome, Reproduce};
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::hash::{HashName, Recorded};
+use crate::index::Index;
+use crate::lockfile::LockEntry;
+use crate::output::unprotect;
+use crate::repo::Repo;
+use crate::restore::Restored;
+use crate::run::{Job, StageGuard};
+use crate::rwlock::PathLocks;
+use crate::stage::{Cmd, Stage};
+use crate::status::deps;
+use crate::workspace::Workspace;
+use crate::{dvcfile, fsx, git, missing, runcache};
+
+/// What is left to do.
+pub(super) enum Begun {
+    /// Nothing.
+    Done(Outcome),
+    /// To run the command, its paths kept from others until it is recorded.
+    Run(Box<Task>, PathLocks),
+}
+
+/// Everything that a stage's start depends on.
+pub(super) struct Start<'a> {
+    pub(super) how: &'a Reproduce,
+    pub(super) address: &'a str,
+    pub(super) why: &'a str,
+    pub(super) force: bool,
+}
+
+/// Tells what would happen to a stale stage.
+pub(super) fn plan(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    start: &Start<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let Some(cmd) = stage.cmd.as_ref().filter(|_| !stage.frozen) else { return Ok(Outcome::Planned) };
+    // Inputs that a stage before it would make cannot be looked up.
+    let mut copy = stage.clone();
+    let cached = !start.force
+        && (locked_entry(workspace, stage)?.is_some()
+            || (!start.how.no_run_cache
+                && record_inputs(workspace, &mut copy, false).is_ok()
+                && runcache::find(workspace, &copy)?.is_some()));
+    observer.stage_would_run(start.address, start.why, cached, &cmd.scripts());
+    Ok(Outcome::Planned)
+}
+
+/// Deals with a stale stage up to the point where its command must run.
+pub(super) fn begin(
+    workspace: &mut Workspace<'_>,
+    index: &mut Index,
+    at: usize,
+    start: &Start<'_>,
+    guard: &mut Option<Arc<StageGuard>>,
+    lines: &mut git::Added,
+) -> Result<Begun> {
+    let how = start.how;
+    let mut stage = index.stages[at].clone();
+    if stage.cmd.is_none() {
+        let outcome = data_source(workspace, &mut stage, how)?;
+        index.stages[at] = stage;
+        return Ok(Begun::Done(outcome));
+    }
+    if stage.frozen {
+        record(workspace, &mut stage, how, false, lines)?;
+        index.stages[at] = stage;
+        return Ok(Begun::Done(Outcome::Frozen));
+    }
+    if guard.is_none() {
+        *guard = Some(Arc::new(StageGuard::take(workspace.repo)?));
+    }
+    let paths = PathLocks::take(workspace.repo, &stage)?;
+    refuse_tracked(workspace.repo, &stage)?;
+    if how.pull && !start.force {
+        pull_inputs(workspace, index, &stage)?;
+    }
+    let locked = if start.force { None } else { locked_entry(workspace, &stage)? };
+    if let Err(error) = record_inputs(workspace, &mut stage, how.allow_missing) {
+        // As in DVC the outputs of a stage that cannot run are gone: they would look like its result.
+        remove_outs(&stage)?;
+        return Err(error);
+    }
+    let entry = match locked {
+        Some(entry) => Some(entry),
+        None if start.force || how.no_run_cache => None,
+        None => found(workspace, &stage, how)?,
+    };
+    if let Some(entry) = entry {
+        restore(workspace, &stage, &entry)?;
+        record(workspace, &mut stage, how, true, lines)?;
+        index.stages[at] = stage;
+        return Ok(Begun::Done(Outcome::Restored));
+    }
+    remove_outs(&stage)?;
+    let repo = workspace.repo;
+    if !stage.wdir.is_dir() {
+        return Err(Error::Missing { what: "working directory", path: repo.show(&stage.wdir) });
+    }
+    let scripts = stage.cmd.as_ref().map_or_else(Vec::new, Cmd::scripts);
+    let scripts = scripts.into_iter().map(str::to_owned).collect();
+    let Some(guard) = guard.clone() else { return Err(Error::invalid("no right to run stages")) };
+    let job = Job {
+        root: repo.root().to_path_buf(),
+        stage: start.address.to_owned(),
+        dir: stage.wdir.clone(),
+        shell: repo.environment().shell().to_owned(),
+        cancel: how.cancel.clone(),
+        guard,
+    };
+    index.stages[at] = stage;
+    let log = log_path(repo, start.address);
+    Ok(Begun::Run(Box::new(Task { at, scripts, env: how.env.clone(), job, log }), paths))
+}
+
+/// Fetches what a stage made from the remote when nothing but that is missing; `false` when it is not there.
+pub(super) fn pull_outputs(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<bool> {
+    let wanted: Vec<Recorded> =
+        stage.outs.iter().filter(|out| out.cache).filter_map(|out| out.recorded.clone()).collect();
+    missing::fetch(workspace, &wanted)?;
+    let cache = Cache::new(workspace.repo.config(), workspace.repo.scratch_dir());
+    for out in &stage.outs {
+        let Some(recorded) = &out.recorded else { return Ok(false) };
+        let there = match out.cache {
+            true => workspace.cache.missing(recorded)? == 0,
+            false => fsx::metadata(&out.path)?.is_some(),
+        };
+        if !there {
+            return Ok(false);
+        }
+    }
+    for out in stage.outs.iter().filter(|out| out.cache) {
+        if let Some(recorded) = &out.recorded {
+            workspace.restore(&out.path, recorded, false, &cache)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Brings missing dependencies from cache or remote.
+fn pull_inputs(workspace: &mut Workspace<'_>, index: &Index, stage: &Stage) -> Result<()> {
+    let cache = Cache::new(workspace.repo.config(), workspace.repo.scratch_dir());
+    for dep in &stage.deps {
+        if fsx::metadata(&dep.path)?.is_some() {
+            continue;
+        }
+        let outs = index.stages.iter().flat_map(|stage| &stage.outs);
+        let owner = outs.into_iter().find(|out| out.cache && dep.path.starts_with(&out.path));
+        let Some((path, recorded)) = owner.and_then(|out| Some((&out.path, out.recorded.clone()?))) else {
+            continue;
+        };
+        missing::fetch(workspace, std::slice::from_ref(&recorded))?;
+        if workspace.cache.missing(&recorded)? == 0 {
+            workspace.restore(path, &recorded, false, &cache)?;
+        }
+    }
+    Ok(())
+}
+
+/// A `.dvc` file whose data differs: what the workspace holds is recorded; what is gone comes from the cache.
+fn data_source(workspace: &mut Workspace<'_>, stage: &mut Stage, how: &Reproduce) -> Result<Outcome> {
+    let repo = workspace.repo;
+    let file = stage.file.clone();
+    let several = stage.outs.len() != 1;
+    let mut outcome = Outcome::Restored;
+    for out in &mut stage.outs {
+        if several || stage.import {
+            return Err(Error::invalid(format!(
+                "{} is an import, whose data cannot be recorded again",
+                repo.show(&file)
+            )));
+        }
+        if fsx::metadata(&out.path)?.is_none() {
+            let path = repo.show(&out.path);
+            let recorded =
+                out.recorded.clone().filter(|_| out.cache).ok_or(Error::Missing { what: "data", path })?;
+            let cache = Cache::new(repo.config(), repo.scratch_dir());
+            workspace.restore(&out.path, &recorded, false, &cache)?;
+            continue;
+        }
+        let recorded = match out.cache && !how.no_commit {
+            true => workspace.store(&out.path, true)?,
+            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
+        };
+        let Some(recorded) = recorded else { continue };
+        dvcfile::save(&file, &out.def_path, &recorded)?;
+        out.recorded = Some(recorded);
+        outcome = Outcome::Committed;
+    }
+    Ok(outcome)
+}
+
+/// The stage's own entry in `dvc.lock`, when only its outputs are missing or changed.
+fn locked_entry(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Option<LockEntry>> {
+    let known = stage.outs.iter().all(|out| out.recorded.is_some());
+    if stage.cmd_changed || !known || !runcache::applies(stage) || !deps(workspace, stage)?.is_empty() {
+        return Ok(None);
+    }
+    let entry = LockEntry {
+        cmd: stage.cmd.as_ref().map_or(crate::yaml::Value::Null, Cmd::to_value),
+        deps: stage.deps.iter().map(|dep| (dep.def_path.clone(), dep.recorded.clone())).collect(),
+        params: Default::default(),
+        outs: stage.outs.iter().map(|out| (out.def_path.clone(), out.recorded.clone())).collect(),
+    };
+    Ok(runcache::complete(workspace, stage, &entry)?.then_some(entry))
+}
+
+/// What the command made earlier from the same inputs, its objects fetched when they may be.
+fn found(workspace: &mut Workspace<'_>, stage: &Stage, how: &Reproduce) -> Result<Option<LockEntry>> {
+    if !how.pull {
+        return runcache::find(workspace, stage);
+    }
+    let Some(entry) = runcache::newest(workspace, stage)? else { return Ok(None) };
+    let wanted: Vec<Recorded> = entry.outs.values().flatten().cloned().collect();
+    missing::fetch(workspace, &wanted)?;
+    Ok(runcache::complete(workspace, stage, &entry)?.then_some(entry))
+}
+
+fn restore(workspace: &mut Workspace<'_>, stage: &Stage, entry: &LockEntry) -> Result<()> {
+    let normal = Cache::new(workspace.repo.config(), workspace.repo.scratch_dir());
+    let copying = normal.copying();
+    for out in &stage.outs {
+        let Some(Some(recorded)) = entry.outs.get(&out.def_path) else { continue };
+        let cache = if out.cache { &normal } else { &copying };
+        let _: Restored = workspace.restore(&out.path, recorded, true, cache)?;
+    }
+    Ok(())
+}
+
+fn remove_outs(stage: &Stage) -> Result<()> {
+    for out in &stage.outs {
+        if out.persist {
+            unprotect(&out.path)?;
+        } else {
+            fsx::remove(&out.path)?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse_tracked(repo: &Repo, stage: &Stage) -> Result<()> {
+    let Some(git_root) = repo.git_root() else { return Ok(()) };
+    for out in stage.outs.iter().filter(|out| out.cache) {
+        if git::is_tracked(git_root, &out.path)? {
+            return Err(Error::TrackedByGit { path: repo.in_repo(&out.path) });
+        }
+    }
+    Ok(())
+}

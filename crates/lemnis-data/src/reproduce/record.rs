@@ -1,0 +1,84 @@
+//! Records what a stage read and made: outputs into the cache, then the run-cache, last of all `dvc.lock`.
+
+use super::Reproduce;
+use crate::error::{Error, Result};
+use crate::hash::HashName;
+use crate::stage::Stage;
+use crate::workspace::Workspace;
+use crate::{fsx, git, lockfile, params, runcache};
+
+/// Stores the outputs and writes the entry in `dvc.lock`. `inputs_known` says that dependencies were
+/// recorded before the command ran; `lines` collects what is new in `.gitignore`.
+pub(super) fn record(
+    workspace: &mut Workspace<'_>,
+    stage: &mut Stage,
+    how: &Reproduce,
+    inputs_known: bool,
+    lines: &mut git::Added,
+) -> Result<()> {
+    record_outputs(workspace, stage, how, lines)?;
+    if !inputs_known {
+        record_inputs(workspace, stage, how.allow_missing)?;
+    }
+    if !how.no_commit {
+        runcache::save(workspace, stage)?;
+    }
+    lockfile::save(workspace.repo, stage)?;
+    stage.cmd_changed = false;
+    Ok(())
+}
+
+/// Records dependencies and parameters as they are before the command runs: what changes while it runs
+/// makes the stage stale again. With `allow_missing` what is not there stays as it was recorded.
+pub(crate) fn record_inputs(
+    workspace: &mut Workspace<'_>,
+    stage: &mut Stage,
+    allow_missing: bool,
+) -> Result<()> {
+    for dep in &mut stage.deps {
+        let snapshot = workspace.snapshot(&dep.path, HashName::Md5)?;
+        match snapshot {
+            Some(snapshot) => dep.recorded = Some(snapshot.recorded),
+            None if allow_missing => {}
+            None => {
+                return Err(Error::Missing { what: "dependency", path: workspace.repo.show(&dep.path) });
+            }
+        }
+    }
+    for dep in &mut stage.params {
+        if allow_missing && fsx::metadata(&dep.path)?.is_none() {
+            continue;
+        }
+        dep.recorded = Some(params::values(workspace.repo, dep)?);
+    }
+    Ok(())
+}
+
+fn record_outputs(
+    workspace: &mut Workspace<'_>,
+    stage: &mut Stage,
+    how: &Reproduce,
+    lines: &mut git::Added,
+) -> Result<()> {
+    let repo = workspace.repo;
+    for out in &stage.outs {
+        if fsx::metadata(&out.path)?.is_none() && !how.allow_missing {
+            return Err(Error::Missing { what: "output", path: repo.show(&out.path) });
+        }
+    }
+    for out in &mut stage.outs {
+        if fsx::metadata(&out.path)?.is_none() {
+            continue;
+        }
+        if let Some(git_root) = repo.git_root().filter(|_| out.cache) {
+            git::ignore(git_root, &out.path, lines)?;
+        }
+        let recorded = match out.cache && !how.no_commit {
+            true => workspace.store(&out.path, true)?,
+            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
+        };
+        let path = repo.show(&out.path);
+        out.recorded = Some(recorded.ok_or(Error::Missing { what: "output", path })?);
+    }
+    Ok(())
+}

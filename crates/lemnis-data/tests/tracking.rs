@@ -1,0 +1,269 @@
+//! What a user sees of the verbs that change what is tracked, without DVC at hand.
+
+#![allow(clippy::expect_used, clippy::panic)] // a failing helper is a failing test
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::Project;
+use lemnis_data::{
+    AddOptions, CheckoutOptions, CommitOptions, Error, GcOptions, add, checkout, commit, gc, move_output,
+    remove, set_frozen, unprotect,
+};
+
+fn git(project: &Project, args: &[&str]) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@t"];
+    let output =
+        Command::new("git").args(identity).args(args).current_dir(project.path()).output().expect("git");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn save(project: &Project, tag: &str) {
+    git(project, &["add", "-A"]);
+    git(project, &["commit", "-q", "-m", tag]);
+    git(project, &["tag", tag]);
+}
+
+fn objects(project: &Project) -> usize {
+    project.files().iter().filter(|(name, ..)| name.starts_with(".dvc/cache/files/md5/")).count()
+}
+
+/// Two revisions: `v1` with f and d, `v2` with both changed and one file more.
+fn two_revisions() -> Project {
+    let project = Project::new();
+    project.write("f", "1").write("d/a", "a").write("d/b", "b");
+    project.add(&["f", "d"]).expect("adds");
+    save(&project, "v1");
+    project.write("f", "22").write("d/a", "changed").write("only", "x");
+    project.add(&["f", "d", "only"]).expect("adds");
+    save(&project, "v2");
+    project
+}
+
+#[test]
+fn a_checkout_of_another_revision_removes_what_it_lacks_and_keeps_what_is_unsaved() {
+    let project = two_revisions();
+    git(&project, &["checkout", "-q", "v1"]);
+    project.write("d/mine", "not in any cache");
+    let repo = project.repo();
+    match checkout(&repo, &[], CheckoutOptions::default()).expect_err("refuses") {
+        Error::Unsaved { paths } => assert_eq!(paths, ["d/mine"]),
+        other => panic!("{other}"),
+    }
+    assert!(project.has("only") && project.read("f") == "22", "nothing was touched");
+    project.remove("d/mine");
+    let done = checkout(&repo, &[], CheckoutOptions::default()).expect("checks out");
+    assert_eq!((done.modified, done.deleted), (vec!["d/".into(), "f".into()], vec!["only".into()]));
+    assert!(!project.has("only") && project.read("f") == "1" && project.read("d/a") == "a");
+    assert_eq!(project.status(), "{}");
+}
+
+#[test]
+fn an_edited_output_of_another_revision_is_not_removed() {
+    let project = two_revisions();
+    project.write("only", "edited");
+    git(&project, &["checkout", "-q", "v1"]);
+    checkout(&project.repo(), &[], CheckoutOptions::default()).expect("checks out");
+    assert_eq!(project.read("only"), "edited");
+}
+
+#[test]
+fn a_checkout_without_objects_says_so_and_does_the_rest() {
+    let project = two_revisions();
+    fs::remove_dir_all(project.path().join(".dvc/cache/files/md5/b6")).expect("md5 of 22");
+    project.remove("f");
+    project.remove("d");
+    match checkout(&project.repo(), &[], CheckoutOptions::default()).expect_err("fails") {
+        Error::Incomplete { done } => {
+            assert_eq!((done.added, done.failed), (vec!["d/".into()], vec!["f".into()]))
+        }
+        other => panic!("{other}"),
+    }
+    let lenient = CheckoutOptions { allow_missing: true, ..CheckoutOptions::default() };
+    checkout(&project.repo(), &[], lenient).expect("is content");
+}
+
+#[test]
+fn one_path_of_a_directory_is_added_without_the_others() {
+    let project = Project::new();
+    project.write("d/a", "1").write("d/b", "2");
+    project.add(&["d"]).expect("adds");
+    project.write("d/a", "changed").write("d/c", "3");
+    let added = project.add(&["d/c"]).expect("adds");
+    assert_eq!((added[0].nfiles, added[0].size_bytes), (Some(3), 3));
+    assert!(project.status().contains("modified"), "d/a was not taken in");
+    project.remove("d/b");
+    assert_eq!(project.add(&["d/b", "d/a"]).expect("adds")[1].nfiles, Some(2));
+    assert_eq!(project.status(), "{}");
+}
+
+#[test]
+fn a_failed_add_takes_its_gitignore_lines_back() {
+    let project = Project::new();
+    project.write("a", "1").write(".gitignore", "/own\n");
+    project.add(&["a", "none"]).expect_err("fails");
+    assert_eq!(project.read(".gitignore"), "/own\n");
+    project.write(".gitignore", "*.dvc\n").write("b", "1");
+    let error = project.add(&["b"]).expect_err("its record would be lost");
+    assert!(error.to_string().contains("Git ignores 'b.dvc'"), "{error}");
+}
+
+#[test]
+fn patterns_pass_over_dot_files_and_descend() {
+    let project = Project::new();
+    project.write("x/a.csv", "1").write("x/y/b.csv", "2").write("x/.c.csv", "3");
+    let options = AddOptions { glob: true, ..AddOptions::default() };
+    let added = add(&project.repo(), &[PathBuf::from("x/**/*.csv")], &options).expect("adds");
+    assert_eq!(added.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["x/a.csv", "x/y/b.csv"]);
+    add(&project.repo(), &[PathBuf::from("*.none")], &options).expect_err("nothing matches");
+}
+
+#[test]
+fn a_file_from_anywhere_is_brought_in_but_overwrites_nothing() {
+    let (project, other) = (Project::new(), tempfile::tempdir().expect("temp dir"));
+    let source = other.path().join("ext");
+    fs::write(&source, "external").expect("writes");
+    let options = AddOptions { out: Some("in".into()), ..AddOptions::default() };
+    add(&project.repo(), std::slice::from_ref(&source), &options).expect("adds");
+    assert_eq!((project.read("in"), project.status()), ("external".into(), "{}".into()));
+    add(&project.repo(), std::slice::from_ref(&source), &options).expect_err("is there");
+    add(&project.repo(), &[source], &AddOptions { force: true, ..options }).expect("replaces");
+}
+
+#[test]
+fn a_commit_records_changes_only_when_agreed() {
+    let project = two_revisions();
+    project.write("f", "edited");
+    let mut asked = Vec::new();
+    let mut refuse = |question: &str| {
+        asked.push(question.to_owned());
+        false
+    };
+    commit(&project.repo(), &[], CommitOptions::default(), &mut refuse).expect_err("refused");
+    assert!(asked[0].starts_with("outputs ['f'] of stage: 'f.dvc' changed."), "{asked:?}");
+    assert!(project.status().contains("modified"));
+    commit(&project.repo(), &[], CommitOptions::default(), &mut |_| true).expect("agreed");
+    assert_eq!(project.status(), "{}");
+}
+
+#[test]
+fn what_was_added_without_commit_is_committed_without_a_question() {
+    let project = Project::new();
+    project.write("f", "1");
+    let options = AddOptions { no_commit: true, ..AddOptions::default() };
+    add(&project.repo(), &["f".into()], &options).expect("adds");
+    assert_eq!(objects(&project), 0);
+    commit(&project.repo(), &[], CommitOptions::default(), &mut |_| panic!("asks")).expect("commits");
+    assert_eq!((objects(&project), project.status()), (1, "{}".into()));
+}
+
+#[test]
+fn moved_data_keeps_its_record_and_overwrites_nothing() {
+    let project = two_revisions();
+    project.write("taken", "mine");
+    fs::create_dir(project.path().join("sub")).expect("dir");
+    let go = |from: &str, to: &str| move_output(&project.repo(), Path::new(from), Path::new(to));
+    go("f", "taken").expect_err("something is there");
+    assert_eq!(project.read("taken"), "mine");
+    assert_eq!(go("f", "sub").expect("moves").dvc_file, "sub/f.dvc");
+    assert!(!project.has("f") && !project.has("f.dvc"));
+    assert_eq!(project.read("sub/.gitignore"), "/f\n");
+    assert_eq!(project.read(".gitignore"), "/d\n/only\n");
+    assert_eq!(project.status(), "{}");
+}
+
+#[test]
+fn removal_keeps_the_data_loose_from_the_cache_and_the_pipeline_readable() {
+    let project = Project::new();
+    project.write(".dvc/config", "[cache]\n    type = hardlink\n").write("f", "1");
+    project.add(&["f"]).expect("adds");
+    project.write(
+        "dvc.yaml",
+        "stages:\n  s: # mine\n    cmd: echo 1 > o\n    outs: [o]\n  t:\n    cmd: echo 2 > p\n    outs: [p]\n# end\n",
+    );
+    project.reproduce().expect("reproduces");
+    remove(&project.repo(), &["f".into()], false).expect_err("f is data");
+    remove(&project.repo(), &["f.dvc".into(), "s".into()], false).expect("removes");
+    let meta = fs::metadata(project.path().join("f")).expect("stays");
+    assert_eq!((meta.nlink(), meta.permissions().mode() & 0o200), (1, 0o200));
+    assert_eq!(project.read("dvc.yaml"), "stages:\n  t:\n    cmd: echo 2 > p\n    outs: [p]\n# end\n");
+    assert!(!project.read("dvc.lock").contains("path: o"));
+    remove(&project.repo(), &["t".into()], true).expect("removes");
+    assert!(
+        !project.has("p")
+            && !project.has("dvc.yaml")
+            && !project.has("dvc.lock")
+            && !project.has(".gitignore")
+    );
+}
+
+#[test]
+fn freezing_leaves_comments_alone() {
+    let project = Project::new();
+    let text = "stages:\n  s: # mine\n    cmd: cp a b # copy\n    deps: [a]\n    outs: [b]\n";
+    project.write("a", "1").write("dvc.yaml", text);
+    assert_eq!(set_frozen(&project.repo(), &["s".into()], true).expect("freezes"), ["s"]);
+    assert_eq!(project.read("dvc.yaml"), format!("{text}    frozen: true\n"));
+    assert!(set_frozen(&project.repo(), &["s".into()], true).expect("is frozen").is_empty());
+    set_frozen(&project.repo(), &["s".into()], false).expect("unfreezes");
+    assert_eq!(project.read("dvc.yaml"), text);
+    set_frozen(&project.repo(), &["none".into()], true).expect_err("no such stage");
+}
+
+#[test]
+fn unprotected_files_may_be_written_without_harm_to_the_cache() {
+    let project = Project::new();
+    project.write(".dvc/config", "[cache]\n    type = symlink\n").write("d/x", "1");
+    project.add(&["d"]).expect("adds");
+    assert!(project.path().join("d/x").is_symlink());
+    unprotect(&project.repo(), &["d".into()]).expect("unprotects");
+    project.write("d/x", "2");
+    let force = CheckoutOptions { force: true, ..CheckoutOptions::default() };
+    checkout(&project.repo(), &[], force).expect("checks out");
+    assert_eq!(project.read("d/x"), "1");
+    assert!(project.path().join("d/x").is_symlink());
+}
+
+#[test]
+fn collection_keeps_what_its_scope_uses() {
+    let project = two_revisions();
+    let all = objects(&project);
+    let run = |options: &GcOptions| gc(&project.repo(), options);
+    run(&GcOptions::default()).expect_err("no scope");
+    run(&GcOptions { workspace: true, num: Some(2), ..GcOptions::default() }).expect_err("--num of nothing");
+    run(&GcOptions { rev: Some("none".into()), ..GcOptions::default() }).expect_err("no such revision");
+    let kept = GcOptions { rev: Some("v2".into()), num: Some(2), ..GcOptions::default() };
+    for options in [
+        GcOptions { all_commits: true, ..GcOptions::default() },
+        GcOptions { all_tags: true, ..GcOptions::default() },
+        kept,
+    ] {
+        assert!(run(&options).expect("collects").removed.is_empty(), "{options:?}");
+    }
+    let workspace = GcOptions { workspace: true, dry: true, ..GcOptions::default() };
+    assert_eq!(run(&workspace).expect("looks").removed.len(), 3);
+    assert_eq!(objects(&project), all, "a dry run removes nothing");
+    assert_eq!(run(&GcOptions { dry: false, ..workspace }).expect("collects").removed.len(), 3);
+    assert_eq!((objects(&project), project.status()), (all - 3, "{}".into()));
+}
+
+#[test]
+fn collection_stops_when_a_directorys_files_are_unknown() {
+    let project = two_revisions();
+    let dir = project
+        .read("d.dvc")
+        .lines()
+        .find_map(|line| Some(line.split_once("md5: ")?.1.to_owned()))
+        .expect("md5");
+    project.remove(&format!(".dvc/cache/files/md5/{}/{}", &dir[..2], &dir[2..]));
+    let before = objects(&project);
+    let options = GcOptions { workspace: true, ..GcOptions::default() };
+    gc(&project.repo(), &options).expect_err("unknown");
+    assert_eq!(objects(&project), before);
+    gc(&project.repo(), &GcOptions { force: true, ..options }).expect("collects");
+    assert!(objects(&project) < before);
+}
