@@ -370,6 +370,8 @@ fn new_stage(path: &Path, dvc_file: &Path) -> Stage {
         kind: OutKind::Out,
         cache: true,
         persist: false,
+        remote: None,
+        push: true,
         recorded: None,
     };
     Stage {

@@ -54,9 +54,44 @@ impl Cache {
         Self { dir, scratch, shared: self.shared, link_types: vec![LinkType::Copy], no_reflinks }
     }
 
+    /// An empty store beside this one for objects that are not to be seen yet, on the same file system; it is gone
+    /// with the returned directory.
+    pub(crate) fn staging(&self) -> Result<(TempDir, Self)> {
+        self.make_dirs(&self.dir)?;
+        let holder = tempfile::Builder::new()
+            .prefix(fsx::TEMP_PREFIX)
+            .suffix(fsx::TEMP_SUFFIX)
+            .tempdir_in(&self.dir)
+            .map_err(Error::io("create a directory in", &self.dir))?;
+        let dir = holder.path().to_path_buf();
+        let (scratch, no_reflinks) = (self.scratch.clone(), AtomicBool::new(false));
+        let staging = Self { dir, scratch, shared: false, link_types: vec![LinkType::Copy], no_reflinks };
+        Ok((holder, staging))
+    }
+
+    /// A store that no repository configures; files are copied out of it.
+    pub(crate) fn loose(dir: &Path, scratch: &Path) -> Self {
+        let (dir, scratch) = (dir.to_path_buf(), scratch.to_path_buf());
+        let link_types = vec![LinkType::Reflink, LinkType::Copy];
+        Self { dir, scratch, shared: false, link_types, no_reflinks: AtomicBool::new(false) }
+    }
+
+    /// Moves a whole object here from a store made by [`Cache::staging`].
+    pub(crate) fn adopt(&self, staging: &Self, name: HashName, md5: &str) -> Result<()> {
+        let (from, to) = (staging.object_path(name, md5), self.object_path(name, md5));
+        if let Some(dir) = to.parent() {
+            self.make_dirs(dir)?;
+        }
+        fs::rename(&from, &to).map_err(Error::io("write", &to))
+    }
+
     /// Whether workspace files are of their own, not links to objects.
     pub(crate) fn copies(&self) -> bool {
         matches!(self.link_types.first(), Some(LinkType::Reflink | LinkType::Copy))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     pub(crate) fn link_types(&self) -> &[LinkType] {

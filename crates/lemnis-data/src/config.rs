@@ -11,7 +11,8 @@ use self::ini::{Document, Value};
 use self::level::Files;
 pub(crate) use self::schema::truth;
 use crate::environment::Environment;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::fsx;
 use crate::template::Parsing;
 
 /// How a workspace file is made from a cache object.
@@ -101,6 +102,38 @@ impl Config {
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }
+
+    /// Puts settings of remotes above those that are there.
+    pub(crate) fn lay_over(&mut self, settings: Vec<(String, String)>) {
+        for (key, value) in settings {
+            if key == "core.remote" {
+                self.remote = Some(value);
+            } else if let Some((name, option)) = remote_option(&key) {
+                self.remotes.entry(name.to_owned()).or_default().insert(option.to_owned(), value);
+            }
+        }
+    }
+}
+
+fn remote_option(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix("remote \"").and_then(|rest| rest.rsplit_once("\"."))
+}
+
+/// All settings of one file as `section.key`; those of a remote as `remote "name".key`.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<(String, String)>> {
+    let file = path.display().to_string();
+    let text = fsx::read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
+    let mut out = Vec::new();
+    for (header, section) in &Document::parse(&text, &file)?.sections {
+        let prefix = match ini::split_named(header) {
+            Some((kind, name)) => format!("{kind} \"{name}\""),
+            None => header.clone(),
+        };
+        for (option, entry) in &section.entries {
+            out.push((format!("{prefix}.{option}"), entry.value.text().unwrap_or_default().to_owned()));
+        }
+    }
+    Ok(out)
 }
 
 fn link_types(text: &str) -> Vec<LinkType> {

@@ -64,6 +64,12 @@ pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Stage> {
             kind: OutKind::Out,
             cache: flag("cache", true)?,
             persist: flag("persist", false)?,
+            remote: node
+                .get("remote")
+                .map(|value| stage::text(value, &file, "'remote'"))
+                .transpose()?
+                .map(str::to_owned),
+            push: flag("push", true)?,
             recorded: stage::recorded(node, &file)?,
         });
     }
@@ -76,6 +82,7 @@ pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Stage> {
         stage.deps.push(Dep {
             path: fsx::normalize(&stage.wdir, Path::new(&def_path)),
             def_path,
+            from_repo: node.get("repo").is_some(),
             recorded: None,
         });
     }

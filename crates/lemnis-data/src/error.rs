@@ -170,6 +170,39 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A remote's object is not what its name says.
+    #[error("{place} is damaged: its content hashes to {md5}")]
+    Corrupt {
+        /// Where the object lies.
+        place: String,
+        /// What it hashes to.
+        md5: String,
+    },
+    /// A store did not do what was asked of it.
+    #[error("{action} {place} failed: {message}")]
+    Store {
+        /// What was asked, such as `reading`.
+        action: &'static str,
+        /// The URL or the key.
+        place: String,
+        /// What kind of failure it is.
+        kind: ErrorKind,
+        /// What the store said.
+        message: String,
+    },
+    /// Some objects could not be moved.
+    #[error("{failed} of {objects} objects could not be {done}")]
+    Transfer {
+        /// `sent` or `fetched`.
+        done: &'static str,
+        /// How many failed.
+        failed: usize,
+        /// How many there were.
+        objects: usize,
+        /// The first failure.
+        #[source]
+        source: Box<Error>,
+    },
     /// Git could not be asked.
     #[error("git {command} failed: {message}")]
     Git {
@@ -212,6 +245,25 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn store(action: &'static str, place: String, source: &object_store::Error) -> Self {
+        let text = source.to_string();
+        let no_bucket = ["NoSuchBucket", "ContainerNotFound"].iter().any(|code| text.contains(code));
+        let kind = match source {
+            object_store::Error::NotFound { .. } if no_bucket => ErrorKind::Invalid,
+            object_store::Error::NotFound { .. } => ErrorKind::NotFound,
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                ErrorKind::PermissionDenied
+            }
+            _ => ErrorKind::Internal,
+        };
+        let message = match no_bucket {
+            true => "the bucket does not exist".to_owned(),
+            // What the server's page says after the status is for programs.
+            false => text.split(": <").next().unwrap_or(&text).trim().to_owned(),
+        };
+        Self::Store { action, place, kind, message }
     }
 
     pub(crate) fn invalid(what: impl Into<String>) -> Self {
@@ -262,7 +314,10 @@ impl Classify for Error {
             | Self::StagesFailed { .. }
             | Self::Interrupted { .. }
             | Self::Observer { .. }
+            | Self::Corrupt { .. }
             | Self::Git { .. } => ErrorKind::Internal,
+            Self::Transfer { source, .. } => source.kind(),
+            Self::Store { kind, .. } => *kind,
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
                 io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
@@ -284,6 +339,14 @@ impl Classify for Error {
             Self::NotInCache { .. } | Self::Incomplete { .. } => {
                 Some("pull the data, or reproduce the stage that makes it".into())
             }
+            Self::Corrupt { .. } => {
+                Some("remove it there and push it again from a repository that has it".into())
+            }
+            Self::Transfer { source, .. } => source.hint(),
+            Self::Store { kind: ErrorKind::PermissionDenied, .. } => Some(
+                "check the credentials: in the remote's options, the environment or the cloud's own files"
+                    .into(),
+            ),
             Self::Unsaved { .. } => Some(
                 "keep them with `lemnis add` or `lemnis commit`, or give them up with `lemnis checkout --force`"
                     .into(),

@@ -70,7 +70,7 @@ pub(crate) fn md5_file_seen(path: &Path, name: HashName, task: &Task<'_>) -> Res
     md5_reader(&mut file, name, buffer, task).map_err(Error::io("read", path))
 }
 
-fn md5_reader(
+pub(crate) fn md5_reader(
     file: &mut impl Read,
     name: HashName,
     buffer: usize,
@@ -93,7 +93,46 @@ fn md5_reader(
     }
 }
 
-fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+/// MD5 of what comes in pieces.
+#[derive(Default)]
+pub(crate) struct Hasher(Md5);
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+/// Hashes what passes through.
+pub(crate) struct HashingReader<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> HashingReader<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Self { inner, hasher: Hasher::default() }
+    }
+
+    /// The MD5 of everything that was read.
+    pub(crate) fn finish(self) -> String {
+        self.hasher.finish()
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+pub(crate) fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
         match file.read(&mut buffer[length..]) {

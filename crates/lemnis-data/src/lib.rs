@@ -3,13 +3,14 @@
 //! Files are byte-equal to those that DVC writes, and either tool finds the other's repository clean.
 //! Everything is checked before anything runs, what is written replaces its predecessor in one step, and
 //! `.dvc` files and `dvc.lock` are written only after what they refer to is safe in the cache: a process
-//! that is killed at any point leaves a state that the next command repairs. Nothing here talks to a
-//! network; Git is asked through its binary, and only when an output is new to it.
+//! that is killed at any point leaves a state that the next command repairs. Remotes
+//! are reached through a port that the caller opens; Git is asked through its binary.
 
 mod add;
 mod cache;
 mod check_ignore;
 mod checkout;
+mod collect;
 mod commit;
 mod compare;
 mod config;
@@ -35,6 +36,7 @@ mod hash;
 mod history;
 mod hooks;
 mod ignore;
+mod imports;
 mod index;
 mod link;
 mod listing;
@@ -47,13 +49,16 @@ mod params;
 mod pipeline;
 mod plots;
 mod progress;
+mod pull;
 mod pyjson;
 mod pyparams;
 mod relocate;
+mod remote;
 mod repo;
 mod reproduce;
 mod restore;
 mod revision;
+mod revisions;
 mod run;
 mod runcache;
 mod rwlock;
@@ -65,6 +70,7 @@ mod state;
 mod status;
 mod template;
 mod tracking;
+mod transfer;
 mod values;
 mod workspace;
 mod yaml;
@@ -72,6 +78,7 @@ mod yaml;
 pub use add::{AddOptions, Added, add};
 pub use check_ignore::{IgnoreMatch, check_ignore};
 pub use checkout::{CheckedOut, CheckoutOptions, CheckoutStats, checkout};
+pub use collect::Selection;
 pub use commit::{CommitOptions, Committed, commit};
 pub use compare::{CompareOptions, Metrics, ValueTable, ValuesDiff, metrics_diff, metrics_show, params_diff};
 pub use config::level::Level;
@@ -88,6 +95,10 @@ pub use experiments::{
 };
 pub use gc::{Collected, GcOptions, gc};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
+pub use imports::{
+    Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, get, get_url, import, import_url,
+    show_url, update,
+};
 pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use migrate::{Migrated, migrate};
 pub use pipeline::{
@@ -95,11 +106,14 @@ pub use pipeline::{
 };
 pub use plots::{PlotOptions, Plots, plot_revisions, plot_template, plots};
 pub use progress::Progress;
+pub use pull::{Pulled, pull};
 pub use relocate::{Moved, move_output};
+pub use remote::{OpenError, OpenStore, OpenedStore, Progress as TransferProgress};
 pub use repo::{About, InitOptions, Repo};
 pub use reproduce::{Observer, OnError, Outcome, Reproduce, Scope, StageOutcome, Stream, reproduce};
 pub use settings::{OptionName, RemoteEntry, Settings};
 pub use stages::{ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stage, list_stages};
 pub use status::{DepChange, StageChange, Status, StatusOptions, status};
 pub use tracking::{Removed, remove, set_frozen, unprotect};
+pub use transfer::{Fetched, Pushed, Transfer, cloud_status, fetch, push};
 pub use values::RevisionScope;

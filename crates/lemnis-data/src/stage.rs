@@ -79,6 +79,8 @@ pub(crate) struct Dep {
     /// As written, relative to the stage's working directory.
     pub(crate) def_path: String,
     pub(crate) path: PathBuf,
+    /// An import's source that lies in another repository.
+    pub(crate) from_repo: bool,
     pub(crate) recorded: Option<Recorded>,
 }
 
@@ -109,6 +111,10 @@ pub(crate) struct Out {
     pub(crate) kind: OutKind,
     pub(crate) cache: bool,
     pub(crate) persist: bool,
+    /// The remote that keeps it instead of the default one.
+    pub(crate) remote: Option<String>,
+    /// Whether it goes to a remote at all.
+    pub(crate) push: bool,
     pub(crate) recorded: Option<Recorded>,
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::hash::{HashName, Recorded};
+use crate::imports;
 use crate::index::Index;
 use crate::params::{self, Change};
 use crate::repo::Repo;
@@ -106,6 +107,13 @@ fn stage_changes(
     selected: &Selected,
 ) -> Result<Vec<StageChange>> {
     let mut out = Vec::new();
+    if stage.import
+        && stage.deps.iter().any(|dep| dep.from_repo)
+        && let Some(name) = imports::news(workspace.repo, stage)?
+    {
+        let changed = IndexMap::from([(name, DepChange::Path("update available".into()))]);
+        out.push(StageChange::Deps { changed });
+    }
     if !stage.frozen {
         let changed = deps(workspace, stage)?;
         if !changed.is_empty() {

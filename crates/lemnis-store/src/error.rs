@@ -1,4 +1,4 @@
-//! What can go wrong between us and SQLite.
+//! What can go wrong between us and SQLite, or a remote.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +41,14 @@ pub enum Error {
     /// The task that writes has ended.
     #[error("the database no longer takes writes")]
     Stopped,
+    /// A remote cannot be opened.
+    #[error("the remote {url} cannot be opened: {message}")]
+    Remote {
+        /// Its URL, without a password.
+        url: String,
+        /// What stands in the way.
+        message: String,
+    },
     /// The folder of the artifacts cannot be used.
     #[error("the artifact folder {path} cannot be used")]
     Artifacts {
@@ -54,7 +62,10 @@ pub enum Error {
 
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
-        ErrorKind::Internal
+        match self {
+            Error::Remote { .. } => ErrorKind::Invalid,
+            _ => ErrorKind::Internal,
+        }
     }
 
     fn hint(&self) -> Option<String> {

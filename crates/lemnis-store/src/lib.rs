@@ -14,6 +14,7 @@ mod gate_reports;
 mod migrations;
 mod names;
 mod quality;
+mod remotes;
 mod serving;
 mod tracking;
 mod writer;
@@ -30,6 +31,7 @@ use sqlx::{ConnectOptions, Connection};
 
 pub use artifacts::artifacts;
 pub use error::Error;
+pub use remotes::{CloudEnvironment, open_remote};
 
 pub(crate) use error::{Fail, Fault};
 pub(crate) use names::Names;

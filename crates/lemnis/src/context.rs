@@ -109,6 +109,14 @@ impl Context {
         runtime.block_on(work)
     }
 
+    /// The environment, for the clients of clouds.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn variables() -> std::collections::BTreeMap<String, String> {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
     /// `PATH` with this program's own folder first, so that stages find `lemnis`.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn path_for_stages() -> Result<(PathBuf, String), Failure> {

@@ -1,5 +1,6 @@
 //! The one place where use-cases meet their adapters.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lemnis_app::project::Project;
@@ -10,6 +11,7 @@ use lemnis_server::{Access, Router, Server};
 use lemnis_serving::{Endpoints, PredictionLog};
 use lemnis_store::Store;
 
+use crate::context::Context;
 use crate::output::{Failure, io_failure};
 
 /// Opens the project's state, making what is not there, and brings its endpoints up.
@@ -48,6 +50,27 @@ pub async fn open(
     });
     release::restore(&app).await?;
     Ok(app)
+}
+
+/// The stores behind the URLs of data remotes.
+pub struct Clouds(lemnis_store::CloudEnvironment);
+
+impl Clouds {
+    /// With credentials from the environment where a remote's options hold none.
+    pub fn new() -> Self {
+        Self(lemnis_store::CloudEnvironment { variables: Context::variables() })
+    }
+}
+
+impl lemnis_data::OpenStore for Clouds {
+    fn open(
+        &self,
+        url: &str,
+        options: &BTreeMap<String, String>,
+    ) -> Result<lemnis_data::OpenedStore, lemnis_data::OpenError> {
+        let (store, prefix) = lemnis_store::open_remote(url, options, &self.0)?;
+        Ok(lemnis_data::OpenedStore { store, prefix })
+    }
 }
 
 /// What a server is told about itself.

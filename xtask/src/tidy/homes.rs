@@ -19,7 +19,7 @@ const HOMES: [Home; 8] = [
     Home { crates: &["sqlx*", "sea-query*", "rusqlite", "libsqlite3-sys"], homes: &["lemnis-store"] },
     Home {
         crates: &["object_store"],
-        homes: &["lemnis-store", "lemnis-app", "lemnis-server", "lemnis-testkit", "lemnis"],
+        homes: &["lemnis-store", "lemnis-data", "lemnis-app", "lemnis-server", "lemnis-testkit", "lemnis"],
     },
     Home { crates: &["clap*", "indicatif", "comfy-table"], homes: &["lemnis"] },
     Home { crates: &["kube*", "k8s-openapi", "oci-*"], homes: &["lemnis-flow", "lemnis-deploy"] },
@@ -89,6 +89,8 @@ mod tests {
         assert!(one("lemnis-app", "object_store", &["fs"]).is_empty());
         assert!(one("lemnis-store", "object_store", &["fs", "aws"]).is_empty());
         assert_eq!(one("lemnis-app", "object_store", &["aws"]).len(), 1);
-        assert_eq!(one("lemnis-data", "object_store", &["fs"]).len(), 1);
+        assert!(one("lemnis-data", "object_store", &["fs"]).is_empty());
+        assert_eq!(one("lemnis-data", "object_store", &["aws"]).len(), 1);
+        assert_eq!(one("lemnis-quality", "object_store", &["fs"]).len(), 1);
     }
 }

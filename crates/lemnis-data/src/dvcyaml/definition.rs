@@ -137,7 +137,8 @@ impl Loader<'_> {
         for item in stage::list(node, self.file, "'deps'")? {
             let text = self.text(context, item, "a dependency")?;
             let path = stage::resolve(self.repo, wdir, &text, "dependency", &self.at(item.line))?;
-            deps.push(Dep { def_path: self.def_path(&text, &path, wdir), path, recorded: None });
+            let def_path = self.def_path(&text, &path, wdir);
+            deps.push(Dep { def_path, path, from_repo: false, recorded: None });
         }
         Ok(deps)
     }
@@ -228,7 +229,8 @@ impl Loader<'_> {
     fn out(&self, wdir: &Path, text: &str, line: usize, flags: Option<&Node>, kind: OutKind) -> Result<Out> {
         let path = stage::resolve(self.repo, wdir, text, "output", &self.at(line))?;
         let def_path = fsx::relative(&path, wdir);
-        let mut out = Out { def_path, path, kind, cache: true, persist: false, recorded: None };
+        let (remote, push) = (None, true);
+        let mut out = Out { def_path, path, kind, cache: true, persist: false, remote, push, recorded: None };
         let mut known: Vec<&str> = FLAGS.to_vec();
         if kind == OutKind::Plot {
             known.extend(PLOT_FLAGS);
@@ -243,7 +245,8 @@ impl Loader<'_> {
                 match key {
                     "cache" => out.cache = stage::truth(value, self.file, "'cache'")?,
                     "persist" => out.persist = stage::truth(value, self.file, "'persist'")?,
-                    "push" => drop(stage::truth(value, self.file, "'push'")?),
+                    "push" => out.push = stage::truth(value, self.file, "'push'")?,
+                    "remote" => out.remote = Some(stage::text(value, self.file, "'remote'")?.to_owned()),
                     _ => {}
                 }
             }

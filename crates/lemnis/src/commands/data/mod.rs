@@ -13,15 +13,21 @@ mod destroy;
 mod diff;
 mod du;
 mod exp;
+mod fetch;
 mod freeze;
 mod gc;
+mod get;
 mod git_hook;
+mod import;
+mod import_url;
 mod init;
 mod install;
 mod ls;
 mod plots;
 mod progress;
 mod prompt;
+mod pull;
+mod push;
 mod relocate;
 mod remote;
 mod remove;
@@ -29,7 +35,9 @@ mod repro;
 mod root;
 mod stage;
 mod status;
+mod transfer;
 mod unprotect;
+mod update;
 mod values;
 mod version;
 pub mod watcher;
@@ -92,6 +100,22 @@ pub enum Data {
     GitHook(git_hook::GitHook),
     /// Stop versioning data here; the data stays
     Destroy(destroy::Destroy),
+    /// Send data to a remote
+    Push(push::Push),
+    /// Bring data from a remote into the cache and the workspace
+    Pull(pull::Pull),
+    /// Bring data from a remote into the cache
+    Fetch(fetch::Fetch),
+    /// Bring data of another repository and record where it comes from
+    Import(import::Import),
+    /// Bring data behind a path or URL and record where it comes from
+    ImportUrl(import_url::ImportUrl),
+    /// Bring imports to the newest version
+    Update(update::Update),
+    /// Download data of another repository
+    Get(get::Get),
+    /// Download data behind a path or URL
+    GetUrl(get::GetUrl),
     /// Look at tracked data as a whole
     #[command(subcommand, name = "data")]
     DataCommand(data_status::DataCommand),
@@ -143,6 +167,14 @@ impl Data {
             Data::Install(arguments) => install::run(context, arguments),
             Data::GitHook(arguments) => git_hook::run(context, arguments),
             Data::Destroy(arguments) => destroy::run(context, arguments),
+            Data::Push(arguments) => push::run(context, arguments),
+            Data::Pull(arguments) => pull::run(context, arguments),
+            Data::Fetch(arguments) => fetch::run(context, arguments),
+            Data::Import(arguments) => import::run(context, arguments),
+            Data::ImportUrl(arguments) => import_url::run(context, arguments),
+            Data::Update(arguments) => update::run(context, arguments),
+            Data::Get(arguments) => get::run(context, arguments),
+            Data::GetUrl(arguments) => get::run_url(context, arguments),
             Data::DataCommand(command) => data_status::run(context, command),
             Data::Diff(arguments) => diff::run(context, arguments),
             Data::List(arguments) => ls::run(context, arguments),

@@ -3,6 +3,7 @@
 use clap::Args;
 use lemnis_data::{DepChange, Repo, StageChange, Status as Changes, StatusOptions};
 
+use super::transfer;
 use crate::context::Context;
 use crate::output::{self, Failure};
 
@@ -12,36 +13,29 @@ Examples:
   lemnis status                    everything, against .dvc files and dvc.lock
   lemnis status --json data.csv.dvc
   lemnis status -d train           that stage and what it depends on
-  lemnis status -q                 says nothing; exit code 1 when something changed")]
+  lemnis status -q                 says nothing; exit code 1 when something changed
+  lemnis status --cloud            what a push or a pull would move")]
 pub struct Status {
-    /// Data files or stages (default: all)
-    pub targets: Vec<String>,
-    /// The stages that the targets depend on as well
-    #[arg(short = 'd', long)]
-    pub with_deps: bool,
-    /// Every stage below target directories
-    #[arg(short = 'R', long)]
-    pub recursive: bool,
+    #[command(flatten)]
+    pub options: transfer::Options,
+    /// Compare the cache with the remote instead of the workspace with what is recorded
+    #[arg(short, long)]
+    pub cloud: bool,
     /// Do not ask whether imports have updates at their source
     #[arg(long)]
     pub no_updates: bool,
-    /// All branches (only against a remote)
-    #[arg(short = 'a', long)]
-    pub all_branches: bool,
-    /// All tags (only against a remote)
-    #[arg(short = 'T', long)]
-    pub all_tags: bool,
-    /// All commits (only against a remote)
-    #[arg(short = 'A', long)]
-    pub all_commits: bool,
 }
 
 pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
+    if arguments.cloud || arguments.options.remote.is_some() {
+        return transfer::cloud_status(context, &arguments.options);
+    }
     let repo = Repo::discover(&context.dir, &context.environment)?;
+    let asked = &arguments.options;
     let flags = [
-        ("--all-branches", arguments.all_branches),
-        ("--all-tags", arguments.all_tags),
-        ("--all-commits", arguments.all_commits),
+        ("--all-branches", asked.all_branches),
+        ("--all-tags", asked.all_tags),
+        ("--all-commits", asked.all_commits),
     ];
     if let Some((flag, _)) = flags.iter().find(|(_, set)| *set) {
         return Err(Failure::usage(format!(
@@ -49,9 +43,9 @@ pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
         )));
     }
     let options = StatusOptions {
-        targets: arguments.targets.clone(),
-        with_deps: arguments.with_deps,
-        recursive: arguments.recursive,
+        targets: asked.targets.clone(),
+        with_deps: asked.with_deps,
+        recursive: asked.recursive,
     };
     let status = lemnis_data::status(&repo, &options)?;
     for stage in &status.frozen {

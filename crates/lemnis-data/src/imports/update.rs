@@ -1,0 +1,182 @@
+//! `update`: brings imports to the newest version of where they come from; and whether there is a newer one.
+
+use std::path::Path;
+
+use super::Outside;
+use super::import::store;
+use super::place::Listing;
+use super::source::Source;
+use super::spec::{Document, Origin, RepoRef};
+use super::url::Thing;
+use crate::error::{Error, Result};
+use crate::hash::HashName;
+use crate::index::Index;
+use crate::repo::Repo;
+use crate::stage::{Out, Stage};
+use crate::workspace::Workspace;
+use crate::{fsx, git};
+
+/// How to update.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateOptions {
+    /// Imports: `.dvc` files or their outputs.
+    pub targets: Vec<String>,
+    /// To this commit, branch or tag instead of the newest one.
+    pub rev: Option<String>,
+    /// Record the new version without bringing its data.
+    pub no_download: bool,
+    /// Targets that are directories mean every import below them.
+    pub recursive: bool,
+}
+
+/// Updates the imports that the targets name; returns the `.dvc` files, relative to the repository's root.
+pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Result<Vec<String>> {
+    let mut workspace = Workspace::open(repo)?;
+    let index = Index::load_locked(&workspace)?;
+    let mut chosen: Vec<usize> = Vec::new();
+    for target in &options.targets {
+        let path = fsx::normalize(repo.cwd(), Path::new(target));
+        let found = match options.recursive && path.is_dir() {
+            true => (0..index.stages.len())
+                .filter(|at| index.stages[*at].import && index.stages[*at].file.starts_with(&path))
+                .collect(),
+            false => index.find(repo, target)?,
+        };
+        chosen.extend(found);
+    }
+    chosen.sort_unstable();
+    chosen.dedup();
+    if let Some(stage) = chosen.iter().map(|at| &index.stages[*at]).find(|stage| !stage.import) {
+        return Err(Error::invalid(format!("'{}' is no import", stage.address(repo))));
+    }
+    let mut updated = Vec::new();
+    for at in chosen {
+        let stage = &index.stages[at];
+        update_one(&mut workspace, stage, options, outside)?;
+        updated.push(repo.in_repo(&stage.file));
+    }
+    if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
+        let files: Vec<_> = updated.iter().map(|file| repo.root().join(file)).collect();
+        git::add(git_root, &files)?;
+    }
+    workspace.close()?;
+    Ok(updated)
+}
+
+fn update_one(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    options: &UpdateOptions,
+    outside: &Outside<'_>,
+) -> Result<()> {
+    let repo = workspace.repo;
+    let (document, out) = (Document::load(&stage.file)?, stage.outs.first());
+    let (Some(document), Some(out)) = (document, out) else {
+        return Err(Error::invalid(format!("'{}' is no import", stage.address(repo))));
+    };
+    match document.origin() {
+        Some(Origin::Repo { path, repo: from }) => {
+            update_repo(workspace, stage, out, document, (path, *from), options, outside)
+        }
+        Some(Origin::Url { path }) => {
+            if options.rev.is_some() {
+                return Err(Error::invalid(format!(
+                    "'{}' comes from a URL, which has no revisions",
+                    stage.address(repo)
+                )));
+            }
+            update_url(workspace, stage, out, document, &path, options, outside)
+        }
+        None => Ok(()),
+    }
+}
+
+fn update_repo(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    out: &Out,
+    mut document: Document,
+    (path, mut from): (String, RepoRef),
+    options: &UpdateOptions,
+    outside: &Outside<'_>,
+) -> Result<()> {
+    let repo = workspace.repo;
+    let old = from.rev_lock.clone();
+    if options.rev.is_some() {
+        from.rev.clone_from(&options.rev);
+    }
+    let source = Source::open(repo.cwd(), &from.url, from.rev.as_deref(), repo.environment())?;
+    from.rev_lock.clone_from(&source.commit);
+    let same = old == from.rev_lock;
+    document.set_origin(&Origin::Repo { path: path.clone(), repo: Box::new(from.clone()) });
+    if options.no_download {
+        if !same {
+            document.set_out(None);
+        }
+        return document.save(&stage.file, true, true);
+    }
+    if !(same && as_recorded(workspace, out)?) {
+        let listing = Listing::of(&source, &path, &from.url)?;
+        refuse_unsaved(workspace, out)?;
+        listing.bring(&source, Some(&from), &workspace.cache, outside)?;
+        listing.write(&workspace.cache, &out.path)?;
+        document.set_out(Some(&store(workspace, &out.path)?));
+    }
+    document.save(&stage.file, true, true)
+}
+
+fn update_url(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    out: &Out,
+    mut document: Document,
+    path: &str,
+    options: &UpdateOptions,
+    outside: &Outside<'_>,
+) -> Result<()> {
+    let thing = Thing::find(Some(workspace.repo), &stage.wdir, path, outside)?;
+    let content = thing.content(workspace)?;
+    let same = content == document.dep_content();
+    document.set_dep_content(content);
+    if options.no_download {
+        if !same {
+            document.set_out(None);
+        }
+        return document.save(&stage.file, true, true);
+    }
+    if !(same && as_recorded(workspace, out)?) {
+        refuse_unsaved(workspace, out)?;
+        thing.write(&out.path, outside)?;
+        document.set_out(Some(&store(workspace, &out.path)?));
+    }
+    document.save(&stage.file, true, true)
+}
+
+fn as_recorded(workspace: &mut Workspace<'_>, out: &Out) -> Result<bool> {
+    let Some(recorded) = &out.recorded else { return Ok(false) };
+    let now = workspace.snapshot(&out.path, recorded.name)?;
+    Ok(now.is_some_and(|now| now.recorded.md5 == recorded.md5))
+}
+
+/// What somebody changed in the workspace and no cache holds is not overwritten.
+fn refuse_unsaved(workspace: &mut Workspace<'_>, out: &Out) -> Result<()> {
+    let name = out.recorded.as_ref().map_or(HashName::Md5, |recorded| recorded.name);
+    let Some(now) = workspace.snapshot(&out.path, name)? else { return Ok(()) };
+    let recorded = out.recorded.as_ref().is_some_and(|recorded| recorded.md5 == now.recorded.md5);
+    if recorded || workspace.cache.missing(&now.recorded)? == 0 {
+        return Ok(());
+    }
+    Err(Error::Unsaved { paths: vec![workspace.repo.show(&out.path)] })
+}
+
+/// How a dependency on another repository is called, when that repository has a newer version than the one that
+/// was imported.
+pub(crate) fn news(repo: &Repo, stage: &Stage) -> Result<Option<String>> {
+    let Some(Origin::Repo { path, repo: from }) =
+        Document::load(&stage.file)?.and_then(|document| document.origin())
+    else {
+        return Ok(None);
+    };
+    let newest = Source::commit_of(repo.cwd(), &from.url, from.rev.as_deref())?;
+    Ok((newest != from.rev_lock).then(|| format!("{path} ({})", from.url)))
+}

@@ -1,0 +1,102 @@
+//! Puts finished files under their names: durable first, visible second.
+//!
+//! Big files are synced and renamed one by one, so that an interrupted transfer keeps them; small ones
+//! wait until one sync of the whole file system covers many.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use tempfile::TempDir;
+
+use crate::error::{Error, Result};
+use crate::fsx;
+
+/// From here on a file is worth a sync of its own.
+const BIG_BYTES: u64 = 4 << 20;
+/// Objects are read-only; this mode says that they are sound.
+const MODE: u32 = 0o444;
+
+type MakeDirs<'a> = &'a (dyn Fn(&Path) -> Result<()> + Sync);
+
+pub(crate) struct Landing<'a> {
+    holder: TempDir,
+    make_dirs: MakeDirs<'a>,
+    next: AtomicUsize,
+    waiting: Mutex<Vec<(PathBuf, PathBuf)>>,
+}
+
+impl<'a> Landing<'a> {
+    /// Prepares files in a directory of its own inside `near`; it is removed with this value.
+    pub(crate) fn new(near: &Path, make_dirs: MakeDirs<'a>) -> Result<Self> {
+        make_dirs(near)?;
+        let holder = tempfile::Builder::new()
+            .prefix(fsx::TEMP_PREFIX)
+            .suffix(fsx::TEMP_SUFFIX)
+            .tempdir_in(near)
+            .map_err(Error::io("create a directory in", near))?;
+        Ok(Self { holder, make_dirs, next: AtomicUsize::new(0), waiting: Mutex::default() })
+    }
+
+    /// A free temporary name.
+    pub(crate) fn temp(&self) -> PathBuf {
+        self.holder.path().join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// Takes over a complete file that is to become `target`.
+    pub(crate) fn take(&self, temp: PathBuf, target: PathBuf, bytes: u64) -> Result<()> {
+        fsx::chmod(&temp, MODE)?;
+        if bytes < BIG_BYTES {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((temp, target));
+            return Ok(());
+        }
+        fs::File::open(&temp).and_then(|file| file.sync_all()).map_err(Error::io("sync", &temp))?;
+        self.place(&temp, &target)
+    }
+
+    /// Makes what was taken over durable, then visible.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let near = self.holder.path();
+        let dir = fs::File::open(near).map_err(Error::io("sync", near))?;
+        rustix::fs::syncfs(&dir).map_err(|error| Error::io("sync", near)(error.into()))?;
+        waiting.par_iter().try_for_each(|(temp, target)| self.place(temp, target))
+    }
+
+    fn place(&self, temp: &Path, target: &Path) -> Result<()> {
+        match fs::rename(temp, target) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if let Some(dir) = target.parent() {
+                    (self.make_dirs)(dir)?;
+                }
+                fs::rename(temp, target).map_err(Error::io("write", target))
+            }
+            result => result.map_err(Error::io("write", target)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_visible_only_when_it_has_landed() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let target = dir.path().join("files/md5/ab/cd");
+        let landing = Landing::new(dir.path(), &fsx::create_dirs).expect("opens");
+        let temp = landing.temp();
+        fs::write(&temp, "x").expect("writes");
+        landing.take(temp, target.clone(), 1).expect("takes");
+        assert!(!target.exists());
+        landing.settle().expect("settles");
+        assert_eq!(fs::read_to_string(&target).expect("reads"), "x");
+        drop(landing);
+        assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 1);
+    }
+}
