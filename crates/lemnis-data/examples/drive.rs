@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use lemnis_core::Classify;
 use lemnis_data::{
-    AddOptions, CheckoutOptions, Environment, InitOptions, Observer, Repo, Reproduce, StageOutcome, add,
-    checkout, digest_of, reproduce, status,
+    AddOptions, CheckoutOptions, Environment, InitOptions, Observer, Repo, Reproduce, StageOutcome,
+    StatusOptions, add, checkout, digest_of, reproduce, status,
 };
 
 struct Print;
@@ -73,7 +73,10 @@ fn run(command: &str, dir: &Path, rest: &[String], force: bool) -> lemnis_data::
                 println!("{} {}", added.path, added.digest);
             }
         }
-        "status" => println!("{}", serde_json::to_string(&status(&repo, rest)?).unwrap_or_default()),
+        "status" => {
+            let options = StatusOptions { targets: rest.to_vec(), ..StatusOptions::default() };
+            println!("{}", serde_json::to_string(&status(&repo, &options)?).unwrap_or_default());
+        }
         "repro" => {
             let how = Reproduce { targets: rest.to_vec(), force, ..Reproduce::default() };
             reproduce(&repo, &how, &mut Print)?;

@@ -19,7 +19,7 @@ const DEP: [&str; 7] = ["path", "repo", "db", "dataset", "files", "fs_config", "
 /// The stage that the `.dvc` file at `path` holds.
 pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Stage> {
     let file = repo.show(path);
-    let text = fsx::read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
+    let text = repo.read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
     let root = parse(&text, &file)?;
     let mut stage = Stage {
         name: None,

@@ -22,7 +22,7 @@ const DEFAULT_PARAMS: &str = "params.yaml";
 /// The stages of the `dvc.yaml` at `path`, in file order.
 pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Vec<Stage>> {
     let file = repo.show(path);
-    let text = fsx::read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
+    let text = repo.read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
     load_text(repo, path, &text)
 }
 

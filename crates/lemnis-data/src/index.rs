@@ -11,13 +11,15 @@ use crate::ignore::Ignore;
 use crate::repo::Repo;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
-use crate::{dvcfile, dvcyaml, fsx, git, lockfile};
+use crate::{dvcfile, dvcyaml, fsx, git, lockfile, revision};
 
 const ALWAYS: &str = ".git\n.hg/\n.dvc/\n";
 
 /// The stages in the order in which their files are found.
 pub(crate) struct Index {
     pub(crate) stages: Vec<Stage>,
+    /// Every `dvc.yaml`, those without stages too.
+    pub(crate) pipelines: Vec<PathBuf>,
     /// For each stage the stages whose outputs it reads.
     upstream: Vec<Vec<usize>>,
     tidy: bool,
@@ -35,8 +37,17 @@ impl Index {
     }
 
     fn read(repo: &Repo, tidy: bool) -> Result<Self> {
-        let mut index = Self { stages: Vec::new(), upstream: Vec::new(), tidy };
+        let mut index = Self { stages: Vec::new(), pipelines: Vec::new(), upstream: Vec::new(), tidy };
         let root = repo.root();
+        if let Some(tree) = repo.revision() {
+            for path in revision::definitions(repo, tree)? {
+                let owners = index.stages.iter().flat_map(|stage| &stage.outs);
+                if !owners.map(|out| &out.path).any(|out| path.starts_with(out)) {
+                    index.add_file(repo, &path)?;
+                }
+            }
+            return Ok(index);
+        }
         let dvcignore = Ignore::default().with(root, ALWAYS);
         let gitignore = match repo.git_root() {
             Some(git_root) => {
@@ -95,11 +106,7 @@ impl Index {
             if ignored(&path, false) || !path.is_file() {
                 continue;
             }
-            if name == "dvc.yaml" {
-                self.add_pipeline(repo, &path)?;
-            } else {
-                self.stages.push(dvcfile::load(repo, &path)?);
-            }
+            self.add_file(repo, &path)?;
         }
         dirs.sort();
         for name in dirs {
@@ -110,6 +117,15 @@ impl Index {
             }
             self.collect(repo, &path, &dvcignore, gitignore.as_ref())?;
         }
+        Ok(())
+    }
+
+    fn add_file(&mut self, repo: &Repo, path: &Path) -> Result<()> {
+        if path.file_name().is_some_and(|name| name == "dvc.yaml") {
+            self.pipelines.push(path.to_path_buf());
+            return self.add_pipeline(repo, path);
+        }
+        self.stages.push(dvcfile::load(repo, path)?);
         Ok(())
     }
 
@@ -262,19 +278,6 @@ impl Index {
             }
         };
         if found.is_empty() { Err(lockfile::no_entry(target)) } else { Ok(found) }
-    }
-
-    /// The stages of several targets, without repetition.
-    pub(crate) fn find_all(&self, repo: &Repo, targets: &[String]) -> Result<Vec<usize>> {
-        let mut found = Vec::new();
-        for target in targets {
-            for at in self.find(repo, target)? {
-                if !found.contains(&at) {
-                    found.push(at);
-                }
-            }
-        }
-        Ok(found)
     }
 }
 

@@ -12,14 +12,22 @@ mod check_ignore;
 mod checkout;
 mod collect;
 mod commit;
+mod compare;
 mod config;
+mod contents;
 mod dag;
+mod datafile;
+mod datastatus;
+mod datatree;
+mod declared;
 mod definition;
 mod destroy;
+mod diff;
 mod dvcfile;
 mod dvcyaml;
 mod environment;
 mod error;
+mod experiments;
 mod fsx;
 mod gc;
 mod git;
@@ -31,6 +39,7 @@ mod ignore;
 mod imports;
 mod index;
 mod link;
+mod listing;
 mod lockfile;
 mod locks;
 mod migrate;
@@ -38,6 +47,7 @@ mod missing;
 mod output;
 mod params;
 mod pipeline;
+mod plots;
 mod progress;
 mod pull;
 mod pyjson;
@@ -47,6 +57,7 @@ mod remote;
 mod repo;
 mod reproduce;
 mod restore;
+mod revision;
 mod revisions;
 mod run;
 mod runcache;
@@ -60,6 +71,7 @@ mod status;
 mod template;
 mod tracking;
 mod transfer;
+mod values;
 mod workspace;
 mod yaml;
 
@@ -68,21 +80,31 @@ pub use check_ignore::{IgnoreMatch, check_ignore};
 pub use checkout::{CheckedOut, CheckoutOptions, CheckoutStats, checkout};
 pub use collect::Selection;
 pub use commit::{CommitOptions, Committed, commit};
+pub use compare::{CompareOptions, Metrics, ValueTable, ValuesDiff, metrics_diff, metrics_show, params_diff};
 pub use config::level::Level;
 pub use dag::{Dag, DagOptions, dag};
+pub use datastatus::{DataChanges, DataStatus, DataStatusOptions, Untracked, data_status};
 pub use destroy::destroy;
+pub use diff::{Diff, DiffEntry, Revised, diff};
 pub use environment::Environment;
 pub use error::{Error, LogTail, Result};
+pub use experiments::{
+    Baseline, Experiment, ExperimentTable, SaveExperiment, apply_experiment, branch_experiment,
+    diff_experiments, experiment_name, experiments, list_experiments, override_params, remove_experiments,
+    rename_experiment, save_experiment, show_experiments,
+};
 pub use gc::{Collected, GcOptions, gc};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
 pub use imports::{
     Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, get, get_url, import, import_url,
     show_url, update,
 };
+pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use migrate::{Migrated, migrate};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };
+pub use plots::{PlotOptions, Plots, plot_revisions, plot_template, plots};
 pub use progress::Progress;
 pub use pull::{Pulled, pull};
 pub use relocate::{Moved, move_output};
@@ -91,6 +113,7 @@ pub use repo::{About, InitOptions, Repo};
 pub use reproduce::{Observer, OnError, Outcome, Reproduce, Scope, StageOutcome, Stream, reproduce};
 pub use settings::{OptionName, RemoteEntry, Settings};
 pub use stages::{ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stage, list_stages};
-pub use status::{DepChange, StageChange, Status, status};
+pub use status::{DepChange, StageChange, Status, StatusOptions, status};
 pub use tracking::{Removed, remove, set_frozen, unprotect};
 pub use transfer::{Fetched, Pushed, Transfer, cloud_status, fetch, push};
+pub use values::RevisionScope;

@@ -31,7 +31,7 @@ pub(crate) struct LockEntry {
 /// Reads the lock file; empty when it is not there.
 pub(crate) fn load(repo: &Repo, path: &Path) -> Result<LockFile> {
     let file = repo.show(path);
-    let Some(text) = fsx::read_text(path)? else { return Ok(LockFile::new()) };
+    let Some(text) = repo.read_text(path)? else { return Ok(LockFile::new()) };
     let root = parse(&text, &file)?;
     if root.is_null() {
         return Ok(LockFile::new());

@@ -3,79 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::datafile;
 use crate::error::{Error, Result};
 use crate::repo::Repo;
 use crate::stage::ParamDep;
-use crate::yaml::{Key, Map, Value, parse};
-use crate::{fsx, pyparams};
+use crate::yaml::{Key, Map, Value};
 
 /// What a parameter file holds; `None` when it is not there.
 pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
     let file = repo.show(path);
     let malformed = |line, message: String| Error::Malformed { file: file.clone(), line, message };
-    let extension = path.extension().and_then(|text| text.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if fsx::metadata(path)?.is_none() {
+    if !repo.has(path)? {
         return Ok(None);
     }
-    let Some(text) = fsx::read_text(path)? else { return Ok(None) };
-    let value = match extension.as_str() {
-        "json" => {
-            let json: serde_json::Value =
-                serde_json::from_str(&text).map_err(|error| malformed(error.line(), error.to_string()))?;
-            Value::from_json(&json)
-        }
-        "toml" => toml(&text).map_err(|(line, message)| malformed(line, message))?,
-        "py" => Value::Map(pyparams::parse(&text).map_err(|(line, message)| malformed(line, message))?),
-        _ => parse(&text, &file)?.to_value(),
-    };
+    let Some(text) = repo.read_text(path)? else { return Ok(None) };
+    let value = datafile::read(path, &file, &text)?;
     match value {
         Value::Map(map) => {
             if let Some(text) = find_date(&Value::Map(map.clone())) {
-                let line = text_line(&text, &fsx::read_text(path)?.unwrap_or_default());
+                let line = text_line(&text, &repo.read_text(path)?.unwrap_or_default());
                 return Err(malformed(line, format!("the date {text} is not supported, quote it")));
             }
             Ok(Some(map))
         }
         Value::Null => Ok(Some(Map::new())),
         other => Err(malformed(1, format!("parameters must be a mapping, not {}", other.type_name()))),
-    }
-}
-
-/// A TOML document, tables in the order in which their first key stands.
-fn toml(text: &str) -> Result<Value, (usize, String)> {
-    let document: toml_edit::Document<String> =
-        text.to_owned().parse().map_err(|error: toml_edit::TomlError| {
-            let at = error.span().map_or(0, |span| span.start).min(text.len());
-            let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-            (line, error.message().to_owned())
-        })?;
-    Ok(toml_table(document.as_table()))
-}
-
-fn toml_table(table: &dyn toml_edit::TableLike) -> Value {
-    Value::Map(table.iter().map(|(key, item)| (Key::from(key), toml_item(item))).collect())
-}
-
-fn toml_item(item: &toml_edit::Item) -> Value {
-    match item {
-        toml_edit::Item::Value(value) => toml_value(value),
-        toml_edit::Item::Table(table) => toml_table(table),
-        toml_edit::Item::ArrayOfTables(tables) => {
-            Value::Seq(tables.iter().map(|table| toml_table(table)).collect())
-        }
-        toml_edit::Item::None => Value::Null,
-    }
-}
-
-fn toml_value(value: &toml_edit::Value) -> Value {
-    match value {
-        toml_edit::Value::String(text) => Value::from(text.value().as_str()),
-        toml_edit::Value::Integer(number) => Value::Int((*number.value()).into()),
-        toml_edit::Value::Float(number) => Value::Float(*number.value()),
-        toml_edit::Value::Boolean(truth) => Value::Bool(*truth.value()),
-        toml_edit::Value::Datetime(date) => Value::Date(date.value().to_string()),
-        toml_edit::Value::Array(items) => Value::Seq(items.iter().map(toml_value).collect()),
-        toml_edit::Value::InlineTable(table) => toml_table(table),
     }
 }
 

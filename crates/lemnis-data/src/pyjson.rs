@@ -5,7 +5,14 @@ use crate::yaml::{Key, Value, python_float};
 /// `json.dumps(value, sort_keys=True)`.
 pub(crate) fn dumps(value: &Value) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    write(value, true, &mut out);
+    out
+}
+
+/// `json.dumps(value)`: keys in their order.
+pub(crate) fn text(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, false, &mut out);
     out
 }
 
@@ -34,7 +41,7 @@ pub(crate) fn string(text: &str) -> String {
     out
 }
 
-fn write(value: &Value, out: &mut String) {
+fn write(value: &Value, sorted: bool, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
@@ -51,13 +58,15 @@ fn write(value: &Value, out: &mut String) {
                 if index > 0 {
                     out.push_str(", ");
                 }
-                write(item, out);
+                write(item, sorted, out);
             }
             out.push(']');
         }
         Value::Map(map) => {
             let mut entries: Vec<(&Key, &Value)> = map.iter().collect();
-            entries.sort_by(|a, b| a.0.text.cmp(&b.0.text));
+            if sorted {
+                entries.sort_by(|a, b| a.0.text.cmp(&b.0.text));
+            }
             out.push('{');
             for (index, (key, item)) in entries.into_iter().enumerate() {
                 if index > 0 {
@@ -66,7 +75,7 @@ fn write(value: &Value, out: &mut String) {
                 let text = if key.typed && key.text.is_empty() { "null" } else { &key.text };
                 out.push_str(&string(text));
                 out.push_str(": ");
-                write(item, out);
+                write(item, sorted, out);
             }
             out.push('}');
         }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::fsx::{TEMP_PREFIX, TEMP_SUFFIX};
 use crate::locks::{Lock, Patience};
 use crate::progress::{Progress, Task};
+use crate::revision::GitTree;
 use crate::{fsx, git};
 
 const LOCK_RETRIES: u32 = 6;
@@ -55,6 +56,8 @@ pub struct Repo {
     cwd: PathBuf,
     git_root: Option<PathBuf>,
     config: Config,
+    /// The commit that is looked at instead of the working tree.
+    revision: Option<Arc<GitTree>>,
     progress: Option<Arc<dyn Progress>>,
     environment: Environment,
 }
@@ -68,7 +71,37 @@ impl Repo {
         let root = find_root(&cwd).ok_or_else(|| Error::NotARepo { dir: cwd.clone() })?;
         let config = Config::load(&root.join(".dvc"), environment)?;
         let git_root = if config.no_scm { None } else { git::root_of(&root) };
-        Ok(Self { root, cwd, git_root, config, progress: None, environment: environment.clone() })
+        let environment = environment.clone();
+        Ok(Self { root, cwd, git_root, config, revision: None, progress: None, environment })
+    }
+
+    /// The repository that holds `start` or, where there is none, the directory itself, which may be in Git.
+    pub(crate) fn discover_any(start: &Path, environment: &Environment) -> Result<Self> {
+        match Self::discover(start, environment) {
+            Err(Error::NotARepo { dir }) => {
+                let config = Config::load(&dir.join(".dvc"), environment)?;
+                let git_root = git::root_of(&dir);
+                let root = git_root.clone().unwrap_or_else(|| dir.clone());
+                let environment = environment.clone();
+                Ok(Self { root, cwd: dir, git_root, config, revision: None, progress: None, environment })
+            }
+            other => other,
+        }
+    }
+
+    /// The bare Git repository at `git_dir`, to be looked at through one of its commits.
+    pub(crate) fn bare(git_dir: &Path, environment: &Environment) -> Result<Self> {
+        let root = git_dir.to_path_buf();
+        let config = Config::load(&root.join(".dvc"), environment)?;
+        Ok(Self {
+            cwd: root.clone(),
+            git_root: Some(root.clone()),
+            root,
+            config,
+            revision: None,
+            progress: None,
+            environment: environment.clone(),
+        })
     }
 
     /// Makes `dir` a repository with the files that `dvc init` writes; with Git they are staged.
@@ -139,6 +172,7 @@ impl Repo {
             cwd: root.join(inner),
             git_root: None,
             config: self.config.clone(),
+            revision: None,
             progress: None,
             environment: self.environment.clone(),
         }
@@ -229,6 +263,25 @@ impl Repo {
 
     pub(crate) fn git_root(&self) -> Option<&Path> {
         self.git_root.as_deref()
+    }
+
+    /// The commit that is looked at; `None` for the working tree.
+    pub(crate) fn revision(&self) -> Option<&GitTree> {
+        self.revision.as_deref()
+    }
+
+    /// This repository with `tree` in place of the working tree.
+    pub(crate) fn seen_through(&self, tree: Arc<GitTree>) -> Self {
+        let (root, cwd, git_root) = (self.root.clone(), self.cwd.clone(), self.git_root.clone());
+        Self {
+            root,
+            cwd,
+            git_root,
+            config: self.config.clone(),
+            revision: Some(tree),
+            progress: None,
+            environment: self.environment.clone(),
+        }
     }
 
     pub(crate) fn tmp_dir(&self) -> PathBuf {

@@ -1,5 +1,7 @@
 //! What differs from the recorded state, in the shape of `dvc status --json`.
 
+use std::path::Path;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -9,6 +11,7 @@ use crate::imports;
 use crate::index::Index;
 use crate::params::{self, Change};
 use crate::repo::Repo;
+use crate::select::{Reach, Selected};
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
 
@@ -18,6 +21,12 @@ use crate::workspace::Workspace;
 pub struct Status {
     /// By the stage's name as seen from where the repository was opened.
     pub stages: IndexMap<String, Vec<StageChange>>,
+    /// Stages whose dependencies were not looked at.
+    #[serde(skip)]
+    pub frozen: Vec<String>,
+    /// There are neither stages nor tracked data.
+    #[serde(skip)]
+    pub tracks_nothing: bool,
 }
 
 impl Status {
@@ -57,25 +66,46 @@ pub enum DepChange {
     Params(IndexMap<String, String>),
 }
 
+/// What to compare.
+#[derive(Clone, Debug, Default)]
+pub struct StatusOptions {
+    /// Stages, files, outputs or paths inside them; none means all stages.
+    pub targets: Vec<String>,
+    /// The stages that the targets depend on as well.
+    pub with_deps: bool,
+    /// Targets that are directories stand for every stage below them.
+    pub recursive: bool,
+}
+
 /// Compares the workspace with `.dvc` files and `dvc.lock`. No targets mean all stages.
-pub fn status(repo: &Repo, targets: &[String]) -> Result<Status> {
+pub fn status(repo: &Repo, options: &StatusOptions) -> Result<Status> {
     let mut workspace = Workspace::open(repo)?;
-    let index = Index::load_locked(&workspace)?;
-    let chosen =
-        if targets.is_empty() { (0..index.stages.len()).collect() } else { index.find_all(repo, targets)? };
-    let mut status = Status::default();
-    for at in chosen {
-        let stage = &index.stages[at];
-        let changes = stage_changes(&mut workspace, stage)?;
+    let mut index = Index::load_locked(&workspace)?;
+    let mut status = Status { tracks_nothing: index.stages.is_empty(), ..Status::default() };
+    if options.with_deps {
+        index.check(repo)?;
+    }
+    let reach = Reach { with_deps: options.with_deps, recursive: options.recursive };
+    for selected in index.select(repo, &options.targets, reach)? {
+        let stage = &index.stages[selected.at];
+        let address = stage.address(repo);
+        if stage.frozen && !stage.import {
+            status.frozen.push(address.clone());
+        }
+        let changes = stage_changes(&mut workspace, stage, &selected)?;
         if !changes.is_empty() {
-            status.stages.insert(stage.address(repo), changes);
+            status.stages.insert(address, changes);
         }
     }
     workspace.close()?;
     Ok(status)
 }
 
-fn stage_changes(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Vec<StageChange>> {
+fn stage_changes(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    selected: &Selected,
+) -> Result<Vec<StageChange>> {
     let mut out = Vec::new();
     if stage.import
         && stage.deps.iter().any(|dep| dep.from_repo)
@@ -91,7 +121,7 @@ fn stage_changes(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Vec<Sta
         }
     }
     let mut changed = IndexMap::new();
-    for entry in &stage.outs {
+    for (entry, _) in selected.outs(stage) {
         if let Some(change) = output(workspace, entry)? {
             changed.insert(workspace.repo.show(&entry.path), change.to_owned());
         }
@@ -145,7 +175,7 @@ pub(crate) fn output(workspace: &mut Workspace<'_>, out: &Out) -> Result<Option<
 /// How what stands at `path` differs from the record.
 pub(crate) fn compare(
     workspace: &mut Workspace<'_>,
-    path: &std::path::Path,
+    path: &Path,
     recorded: Option<&Recorded>,
 ) -> Result<Option<&'static str>> {
     let name = recorded.map_or(HashName::Md5, |recorded| recorded.name);

@@ -94,6 +94,12 @@ impl Context {
         self.dir.join(path)
     }
 
+    /// Where temporary files go.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn temp_dir(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+
     /// Runs `work` on a runtime of this thread.
     pub fn block_on<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -204,6 +204,54 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     table.trim_fmt()
 }
 
+/// Prints a remark to standard error, out of the way of what a program reads.
+pub fn remark(text: impl std::fmt::Display) {
+    note(format!("{WARN}note:{WARN:#} {text}"));
+}
+
+/// Columns two blanks apart under their headings, as DVC prints its tables; the first one may stand right.
+pub fn plain_table(headings: &[&str], rows: &[Vec<String>], first_right: bool) -> String {
+    let widths = widths(headings, rows, 2);
+    let mut text = String::new();
+    let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+    for row in std::iter::once(&headings).chain(rows).filter(|row| !row.is_empty()) {
+        let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| {
+            let gap = " ".repeat(width - cell.chars().count());
+            if at == 0 && first_right { format!("{gap}{cell}") } else { format!("{cell}{gap}") }
+        });
+        let line: Vec<String> = cells.collect();
+        let _ = writeln!(text, "{}", line.join("  ").trim_end());
+    }
+    text.trim_end_matches('\n').to_owned()
+}
+
+/// A table in GitHub's Markdown.
+pub fn markdown_table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let widths = widths(headings, rows, 2);
+    let line = |cells: &[String]| {
+        let cells = cells.iter().zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!(" {cell}{} ", " ".repeat(width - cell.chars().count())))
+            .collect();
+        format!("|{}|\n", cells.join("|"))
+    };
+    let mut text = line(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
+    let rules: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+    let _ = writeln!(text, "|{}|", rules.join("|"));
+    rows.iter().for_each(|row| text.push_str(&line(row)));
+    text
+}
+
+fn widths(headings: &[&str], rows: &[Vec<String>], extra: usize) -> Vec<usize> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default().max(headings.len());
+    let width = |at: usize| {
+        let heading = headings.get(at).map_or(0, |heading| heading.chars().count() + extra);
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        cells.max().unwrap_or_default().max(heading)
+    };
+    (0..count).map(width).collect()
+}
+
 /// `12 ms`, `1.4 s`, `2 min 5 s`.
 pub fn duration(elapsed: std::time::Duration) -> String {
     let seconds = elapsed.as_secs_f64();

@@ -97,7 +97,8 @@ impl Project {
     }
 
     pub fn status(&self) -> String {
-        let status = lemnis_data::status(&self.repo(), &[]).expect("status");
+        let status =
+            lemnis_data::status(&self.repo(), &lemnis_data::StatusOptions::default()).expect("status");
         serde_json::to_string(&status).expect("serialises")
     }
 

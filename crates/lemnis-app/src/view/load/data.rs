@@ -57,7 +57,8 @@ fn read(root: &Path, environment: &Environment) -> Result<DataList, Error> {
     }
     let repo = Repo::discover(root, environment).context("opening the data repository")?;
     let pipeline = lemnis_data::pipeline(&repo).context("reading the pipeline")?;
-    let status = lemnis_data::status(&repo, &[]).context("comparing data with its record")?;
+    let status = lemnis_data::status(&repo, &lemnis_data::StatusOptions::default())
+        .context("comparing data with its record")?;
     for stage in &pipeline.stages {
         let changed = changes(&status, &stage.name);
         let is_data = stage.cmd.is_empty();

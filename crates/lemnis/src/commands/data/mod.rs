@@ -8,7 +8,11 @@ mod checkout;
 mod commit;
 mod config;
 mod dag;
+mod data_status;
 mod destroy;
+mod diff;
+mod du;
+mod exp;
 mod fetch;
 mod freeze;
 mod gc;
@@ -19,6 +23,8 @@ mod import_url;
 mod init;
 mod install;
 mod lineage;
+mod ls;
+mod plots;
 mod progress;
 mod prompt;
 mod pull;
@@ -33,6 +39,7 @@ mod status;
 mod transfer;
 mod unprotect;
 mod update;
+mod values;
 mod version;
 pub mod watcher;
 
@@ -110,6 +117,28 @@ pub enum Data {
     Get(get::Get),
     /// Download data behind a path or URL
     GetUrl(get::GetUrl),
+    /// Look at tracked data as a whole
+    #[command(subcommand, name = "data")]
+    DataCommand(data_status::DataCommand),
+    /// Say which tracked data changed between two commits, or since one
+    Diff(diff::Diff),
+    /// List the files of a repository: those in Git and tracked data
+    #[command(visible_alias = "ls")]
+    List(ls::List),
+    /// Say how much room the files of a repository take
+    Du(du::Du),
+    /// Show metrics and how they changed
+    #[command(subcommand)]
+    Metrics(values::MetricsCommand),
+    /// Show how parameters changed
+    #[command(subcommand)]
+    Params(values::ParamsCommand),
+    /// Draw what stages recorded over time
+    #[command(subcommand)]
+    Plots(plots::PlotsCommand),
+    /// Run experiments, compare them, bring them back
+    #[command(subcommand)]
+    Exp(exp::ExpCommand),
 }
 
 impl Data {
@@ -147,6 +176,14 @@ impl Data {
             Data::Update(arguments) => update::run(context, arguments),
             Data::Get(arguments) => get::run(context, arguments),
             Data::GetUrl(arguments) => get::run_url(context, arguments),
+            Data::DataCommand(command) => data_status::run(context, command),
+            Data::Diff(arguments) => diff::run(context, arguments),
+            Data::List(arguments) => ls::run(context, arguments),
+            Data::Du(arguments) => du::run(context, arguments),
+            Data::Metrics(command) => values::metrics(context, command),
+            Data::Params(command) => values::params(context, command),
+            Data::Plots(command) => plots::run(context, command),
+            Data::Exp(command) => exp::run(context, command),
         }
     }
 }

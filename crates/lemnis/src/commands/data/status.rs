@@ -1,23 +1,29 @@
 //! `status`: which data and stages are not up to date.
 
 use clap::Args;
-use lemnis_core::ErrorKind;
-use lemnis_data::Repo;
+use lemnis_data::{DepChange, Repo, StageChange, Status as Changes, StatusOptions};
 
 use super::transfer;
 use crate::context::Context;
-use crate::output::{self, Failure, STRONG};
+use crate::output::{self, Failure};
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  lemnis status\n  lemnis status --cloud        what a push or a pull would move"
-)]
+#[command(after_help = "\
+Examples:
+  lemnis status                    everything, against .dvc files and dvc.lock
+  lemnis status --json data.csv.dvc
+  lemnis status -d train           that stage and what it depends on
+  lemnis status -q                 says nothing; exit code 1 when something changed
+  lemnis status --cloud            what a push or a pull would move")]
 pub struct Status {
     #[command(flatten)]
     pub options: transfer::Options,
     /// Compare the cache with the remote instead of the workspace with what is recorded
     #[arg(short, long)]
     pub cloud: bool,
+    /// Do not ask whether imports have updates at their source
+    #[arg(long)]
+    pub no_updates: bool,
 }
 
 pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
@@ -25,36 +31,70 @@ pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
         return transfer::cloud_status(context, &arguments.options);
     }
     let repo = Repo::discover(&context.dir, &context.environment)?;
-    let status = lemnis_data::status(&repo, &arguments.options.targets)?;
-    let value = serde_json::to_value(&status)
-        .map_err(|error| Failure::new(ErrorKind::Internal, format!("the status is not JSON: {error}")))?;
-    let stages = value.as_object().cloned().unwrap_or_default();
-    if context.quiet {
-        return Ok(u8::from(!stages.is_empty()));
+    let asked = &arguments.options;
+    let flags = [
+        ("--all-branches", asked.all_branches),
+        ("--all-tags", asked.all_tags),
+        ("--all-commits", asked.all_commits),
+    ];
+    if let Some((flag, _)) = flags.iter().find(|(_, set)| *set) {
+        return Err(Failure::usage(format!(
+            "{flag} means something only when data is compared with a remote"
+        )));
+    }
+    let options = StatusOptions {
+        targets: asked.targets.clone(),
+        with_deps: asked.with_deps,
+        recursive: asked.recursive,
+    };
+    let status = lemnis_data::status(&repo, &options)?;
+    for stage in &status.frozen {
+        output::remark(format!("{stage} is frozen: its dependencies were not looked at"));
     }
     if context.json {
-        output::json_line(&value)?;
+        output::json_line(&status)?;
         return Ok(0);
     }
-    if stages.is_empty() {
-        output::line("Data and pipelines are up to date.");
+    if context.quiet {
+        return Ok(u8::from(!status.is_clean()));
     }
-    for (stage, changes) in &stages {
-        output::line(format!("{STRONG}{stage}{STRONG:#}"));
-        for change in changes.as_array().into_iter().flatten() {
+    show(&status);
+    Ok(0)
+}
+
+fn show(status: &Changes) {
+    if status.is_clean() {
+        output::line(if status.tracks_nothing {
+            "There are no data or pipelines tracked in this project yet.\nSee <https://dvc.org/doc/start> to get started!"
+        } else {
+            "Data and pipelines are up to date."
+        });
+    }
+    let state = |indent: usize, state: &str, path: &str| {
+        output::line(format!("{}{:<20}{path}", "\t".repeat(indent), format!("{state}:")));
+    };
+    for (stage, changes) in &status.stages {
+        output::line(format!("{stage}:"));
+        for change in changes {
             match change {
-                serde_json::Value::Object(groups) => {
-                    for (group, entries) in groups {
-                        output::line(format!("  {group}:"));
-                        for (path, state) in entries.as_object().into_iter().flatten() {
-                            let state = state.as_str().map_or_else(|| state.to_string(), str::to_owned);
-                            output::line(format!("    {state:<10} {path}"));
+                StageChange::Deps { changed } => {
+                    output::line("\tchanged deps:");
+                    for (path, change) in changed {
+                        match change {
+                            DepChange::Path(what) => state(2, what, path),
+                            DepChange::Params(keys) => {
+                                output::line(format!("\t\t{path}:"));
+                                keys.iter().for_each(|(key, what)| state(3, what, key));
+                            }
                         }
                     }
                 }
-                other => output::line(format!("  {}", other.as_str().unwrap_or_default())),
+                StageChange::Outs { changed } => {
+                    output::line("\tchanged outs:");
+                    changed.iter().for_each(|(path, what)| state(2, what, path));
+                }
+                StageChange::Note(note) => output::line(format!("\t{note}")),
             }
         }
     }
-    Ok(0)
 }

@@ -1,0 +1,158 @@
+//! Experiments: results that are kept as commits under `refs/exps`, off every branch, as DVC lays them out.
+//!
+//! `refs/exps/<2>/<38>/<name>` holds the baseline commit in its path and points at a commit whose parent is
+//! that baseline. So DVC lists, applies and pushes what was saved here, and the other way round.
+
+mod apply;
+mod overrides;
+mod save;
+mod show;
+
+pub use apply::{apply_experiment, branch_experiment, remove_experiments, rename_experiment};
+pub use overrides::override_params;
+pub use save::{SaveExperiment, experiment_name, save_experiment};
+pub use show::{ExperimentTable, diff_experiments, show_experiments};
+
+use indexmap::IndexMap;
+
+use crate::error::{Error, Result};
+use crate::repo::Repo;
+use crate::revision::{git, no_git};
+use crate::values::{RevisionScope, revisions};
+
+pub(crate) const NAMESPACE: &str = "refs/exps";
+
+/// A saved experiment.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Experiment {
+    /// Its name.
+    pub name: String,
+    /// The commit that it started from.
+    pub baseline: String,
+    /// The commit that holds it.
+    pub commit: String,
+}
+
+/// A commit with experiments.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Baseline {
+    /// The commit.
+    pub commit: String,
+    /// The branch or tag that leads to it.
+    pub name: Option<String>,
+    /// What started from it.
+    pub experiments: Vec<Experiment>,
+}
+
+impl Experiment {
+    pub(crate) fn reference(&self) -> String {
+        reference(&self.baseline, &self.name)
+    }
+}
+
+pub(crate) fn reference(baseline: &str, name: &str) -> String {
+    let (head, tail) = baseline.split_at(baseline.len().min(2));
+    format!("{NAMESPACE}/{head}/{tail}/{name}")
+}
+
+/// Every experiment of the repository, by baseline and name.
+pub fn experiments(repo: &Repo) -> Result<Vec<Experiment>> {
+    let git_root = repo.git_root().ok_or_else(no_git)?;
+    let listed = git(git_root, &["for-each-ref", "--format=%(objectname) %(refname)", NAMESPACE])?;
+    let mut found = Vec::new();
+    for line in listed.lines() {
+        let Some((commit, name)) = line.split_once(' ') else { continue };
+        let parts: Vec<&str> = name.splitn(5, '/').collect();
+        if let [_, _, head, tail, name] = parts[..]
+            && head.len() == 2
+            && tail.len() == 38
+        {
+            let (name, baseline) = (name.to_owned(), format!("{head}{tail}"));
+            found.push(Experiment { name, baseline, commit: commit.to_owned() });
+        }
+    }
+    Ok(found)
+}
+
+/// The experiment called `name`; those of the present commit come first.
+pub(crate) fn find(repo: &Repo, name: &str) -> Result<Experiment> {
+    let all = experiments(repo)?;
+    let named: Vec<&Experiment> = all
+        .iter()
+        .filter(|one| one.name == name || (name.len() >= 7 && one.commit.starts_with(name)))
+        .collect();
+    let head = repo.resolve("HEAD")?;
+    match (named.iter().find(|one| one.baseline == head), &named[..]) {
+        (Some(one), _) => Ok((*one).clone()),
+        (None, [one]) => Ok((*one).clone()),
+        (None, []) => Err(Error::hinted(
+            format!("there is no experiment '{name}'"),
+            "list them with `lemnis exp list -A`",
+        )),
+        (None, several) => Err(Error::hinted(
+            format!("{} experiments of different commits are called '{name}'", several.len()),
+            "give the commit of the one that is meant",
+        )),
+    }
+}
+
+/// Baseline commits of the scope, newest name first, with the name that people know each by.
+pub(crate) fn baselines(
+    repo: &Repo,
+    scope: RevisionScope,
+    revs: &[String],
+) -> Result<IndexMap<String, String>> {
+    let git_root = repo.git_root().ok_or_else(no_git)?;
+    let mut commits = Vec::new();
+    for rev in revs {
+        commits.push(repo.resolve(rev)?);
+    }
+    if !scope.is_workspace_only() {
+        commits.extend(revisions(repo, scope)?.into_keys());
+    }
+    if commits.is_empty() {
+        commits.push(repo.resolve("HEAD")?);
+    }
+    let names = git(
+        git_root,
+        &[
+            "for-each-ref",
+            "--format=%(objectname) %(*objectname) %(refname:lstrip=2)",
+            "refs/tags",
+            "refs/heads",
+        ],
+    )?;
+    let mut known: IndexMap<&str, &str> = IndexMap::new();
+    for line in names.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let [object, peeled, name] = words[..] {
+            known.insert(if peeled.is_empty() { object } else { peeled }, name);
+        }
+    }
+    let head = git(git_root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).unwrap_or_default();
+    let present = repo.resolve("HEAD")?;
+    let mut out = IndexMap::new();
+    for commit in commits {
+        let name = match known.get(commit.as_str()) {
+            _ if commit == present && !head.trim().is_empty() => head.trim().to_owned(),
+            Some(name) => (*name).to_owned(),
+            None => String::new(),
+        };
+        out.insert(commit, name);
+    }
+    Ok(out)
+}
+
+/// Experiments by the commit that they started from.
+pub fn list_experiments(repo: &Repo, scope: RevisionScope, revs: &[String]) -> Result<Vec<Baseline>> {
+    let all = experiments(repo)?;
+    let mut out = Vec::new();
+    for (commit, name) in baselines(repo, scope, revs)? {
+        let own: Vec<Experiment> = all.iter().filter(|one| one.baseline == commit).cloned().collect();
+        if !own.is_empty() {
+            let name = (!name.is_empty()).then_some(name);
+            out.push(Baseline { commit, name, experiments: own });
+        }
+    }
+    Ok(out)
+}

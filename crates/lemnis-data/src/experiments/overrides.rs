@@ -1,0 +1,248 @@
+//! `--set-param`: changes single parameters of a file and leaves the rest of its text alone.
+//!
+//! The grammar is Hydra's: `key=value` changes what is there, `+key=value` adds, `++key=value` does either,
+//! `~key` removes; a file may stand before a colon. Values are YAML in flow style.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::fsx;
+use crate::repo::Repo;
+use crate::yaml::{Key, Kind, Map, Node, Value, emit, parse, rewrite};
+use crate::{datafile, pyjson};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Change,
+    Add,
+    Force,
+    Remove,
+}
+
+/// Changes parameter files as the overrides say. All are checked before a file is written.
+pub fn override_params(repo: &Repo, overrides: &[String]) -> Result<()> {
+    let mut texts: indexmap::IndexMap<String, String> = indexmap::IndexMap::new();
+    for one in overrides {
+        let (file, rest) = split_file(one);
+        let path = fsx::normalize(repo.cwd(), Path::new(file));
+        let text = match texts.get(file) {
+            Some(text) => text.clone(),
+            None => fsx::read_text(&path)?
+                .ok_or_else(|| Error::Missing { what: "parameters file", path: file.to_owned() })?,
+        };
+        texts.insert(file.to_owned(), apply(file, &text, rest)?);
+    }
+    for (file, text) in texts {
+        let path = fsx::normalize(repo.cwd(), Path::new(&file));
+        if fsx::read_text(&path)?.as_ref() != Some(&text) {
+            fsx::write_text(&path, &text)?;
+        }
+    }
+    Ok(())
+}
+
+/// `file:rest`; a colon inside the value does not count.
+fn split_file(text: &str) -> (&str, &str) {
+    let key = text.split('=').next().unwrap_or(text);
+    match key.split_once(':') {
+        Some((file, _)) => (file, &text[file.len() + 1..]),
+        None => ("params.yaml", text),
+    }
+}
+
+fn apply(file: &str, text: &str, one: &str) -> Result<String> {
+    let (mode, rest) = match one {
+        one if one.starts_with("++") => (Mode::Force, &one[2..]),
+        one if one.starts_with('+') => (Mode::Add, &one[1..]),
+        one if one.starts_with('~') => (Mode::Remove, &one[1..]),
+        one => (Mode::Change, one),
+    };
+    let (key, value) = match rest.split_once('=') {
+        Some((key, value)) => (key.trim(), Some(parse_value(value)?)),
+        None if mode == Mode::Remove => (rest.trim(), None),
+        None => {
+            return Err(Error::hinted(format!("'{one}' sets nothing"), "write NAME=VALUE"));
+        }
+    };
+    if key.is_empty() {
+        return Err(Error::invalid(format!("'{one}' names no parameter")));
+    }
+    let parts: Vec<&str> = key.split('.').collect();
+    let extension = Path::new(file).extension().and_then(|text| text.to_str()).unwrap_or_default();
+    if matches!(extension, "toml" | "py") {
+        return Err(Error::hinted(
+            format!("parameters of .{extension} files cannot be set from the command line"),
+            "edit the file, or keep the parameters in YAML",
+        ));
+    }
+    let mut wanted = match datafile::read(Path::new(file), file, text)? {
+        Value::Map(map) => map,
+        Value::Null => Map::new(),
+        other => {
+            return Err(Error::invalid(format!("{file} holds a {}, not a mapping", other.type_name())));
+        }
+    };
+    let known = set(&mut wanted, &parts, mode, value.as_ref());
+    match (mode, known) {
+        (Mode::Change, false) => {
+            let hint = format!("add it with +{key}=…");
+            return Err(Error::hinted(format!("{file} has no parameter '{key}'"), hint));
+        }
+        (Mode::Add, true) => {
+            let hint = format!("change it with {key}=…");
+            return Err(Error::hinted(format!("{file} has the parameter '{key}' already"), hint));
+        }
+        (Mode::Remove, false) => return Err(Error::invalid(format!("{file} has no parameter '{key}'"))),
+        _ => {}
+    }
+    if extension == "json" {
+        return Ok(pyjson::text(&Value::Map(wanted)));
+    }
+    let wanted = Value::Map(wanted);
+    let spliced = match &value {
+        Some(value) if known => splice(file, text, &parts, value),
+        _ => None,
+    };
+    match spliced.filter(|text| parse(text, file).is_ok_and(|node| node.to_value().same(&wanted))) {
+        Some(text) => Ok(text),
+        None => Ok(rewrite(text, &wanted)),
+    }
+}
+
+/// A value as Hydra reads it: YAML in flow style, anything else as text.
+fn parse_value(text: &str) -> Result<Value> {
+    let flow = parse(&spaced(text), "").map(|node| node.to_value());
+    Ok(match flow {
+        Ok(Value::Date(text)) => Value::Str(text),
+        Ok(Value::Map(_)) if !text.trim_start().starts_with('{') => Value::from(text),
+        Ok(value) => value,
+        Err(_) => Value::from(text),
+    })
+}
+
+/// `{a:1}` with the blank after the colon that YAML wants.
+fn spaced(text: &str) -> String {
+    if !text.trim_start().starts_with(['{', '[']) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut quote = None;
+    for ch in text.chars() {
+        match (quote, ch) {
+            (None, '\'' | '"') => quote = Some(ch),
+            (Some(open), ch) if ch == open => quote = None,
+            _ => {}
+        }
+        out.push(ch);
+        if ch == ':' && quote.is_none() {
+            out.push(' ');
+        }
+    }
+    out
+}
+
+/// Sets the value and says whether the name was known before; nothing is changed where the mode forbids it.
+fn set(map: &mut Map, parts: &[&str], mode: Mode, value: Option<&Value>) -> bool {
+    let Some((first, rest)) = parts.split_first() else { return false };
+    let key = map.keys().find(|key| key.text == *first).cloned();
+    let known = key.is_some();
+    let key = key.unwrap_or_else(|| Key::from(*first));
+    if rest.is_empty() {
+        match (mode, value) {
+            (Mode::Remove, _) => drop(map.shift_remove(&key)),
+            (Mode::Change, Some(value)) if known => drop(map.insert(key, value.clone())),
+            (Mode::Add, Some(value)) if !known => drop(map.insert(key, value.clone())),
+            (Mode::Force, Some(value)) => drop(map.insert(key, value.clone())),
+            _ => {}
+        }
+        return known;
+    }
+    match map.get_mut(&key) {
+        Some(Value::Map(inner)) => set(inner, rest, mode, value),
+        Some(Value::Seq(items)) => match (rest, value) {
+            ([at], Some(value)) => match at.parse::<usize>().ok().and_then(|at| items.get_mut(at)) {
+                Some(item) => {
+                    *item = value.clone();
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        },
+        _ if matches!(mode, Mode::Add | Mode::Force) => {
+            let mut inner = Map::new();
+            set(&mut inner, rest, mode, value);
+            map.insert(key, Value::Map(inner));
+            false
+        }
+        _ => false,
+    }
+}
+
+/// The text with the value at `parts` replaced where it stands, in the style that stands there.
+fn splice(file: &str, text: &str, parts: &[&str], value: &Value) -> Option<String> {
+    let root = parse(text, file).ok()?;
+    let mut at: &Node = &root;
+    let mut in_flow = false;
+    for part in parts {
+        in_flow = at.inline;
+        at = match &at.kind {
+            Kind::Map(map) => map.iter().find(|(key, _)| key.text == *part).map(|(_, (_, node))| node)?,
+            Kind::Seq(items) => items.get(part.parse::<usize>().ok()?)?,
+            Kind::Scalar(_) => return None,
+        };
+    }
+    let scalar = !matches!(value, Value::Map(_) | Value::Seq(_) | Value::Null);
+    if !at.inline || at.start == at.end || (!in_flow && !scalar) {
+        return None;
+    }
+    Some(format!("{}{}{}", &text[..at.start], flow(value), &text[at.end..]))
+}
+
+fn flow(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Seq(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Map(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{}: {}", key.text, flow(value))).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        other => {
+            let text = emit(&Value::Map(std::iter::once((Key::from("k"), other.clone())).collect()));
+            text.strip_prefix("k:").unwrap_or(&text).trim().to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: &str = "lr: 1 # rate\nn: {k: 2}\n";
+
+    #[test]
+    fn a_value_is_replaced_where_it_stands() {
+        let set = |one: &str| apply("params.yaml", PARAMS, one).expect("applies");
+        assert_eq!(set("lr=2.5"), "lr: 2.5 # rate\nn: {k: 2}\n");
+        assert_eq!(set("n.k=[1,2]"), "lr: 1 # rate\nn: {k: [1, 2]}\n");
+        assert_eq!(set("n.k=null"), "lr: 1 # rate\nn: {k: null}\n");
+        assert_eq!(set("lr=abc"), "lr: abc # rate\nn: {k: 2}\n");
+        assert_eq!(set("+added=true"), "lr: 1 # rate\nn: {k: 2}\nadded: true\n");
+        assert_eq!(set("+d={a:1,b:[x,2]}"), "lr: 1 # rate\nn: {k: 2}\nd:\n  a: 1\n  b:\n  - x\n  - 2\n");
+    }
+
+    #[test]
+    fn names_must_be_there_to_be_changed_and_absent_to_be_added() {
+        assert!(apply("params.yaml", PARAMS, "n.new=1").is_err());
+        assert!(apply("params.yaml", PARAMS, "+lr=1").is_err());
+        assert!(apply("params.yaml", PARAMS, "~gone").is_err());
+        assert_eq!(apply("params.yaml", "a: 1\nb: 2\n", "~a").expect("applies"), "b: 2\n");
+    }
+
+    #[test]
+    fn a_file_may_stand_before_the_name() {
+        assert_eq!(split_file("p/x.yaml:a.b=c:d"), ("p/x.yaml", "a.b=c:d"));
+        assert_eq!(split_file("a=b:c"), ("params.yaml", "a=b:c"));
+    }
+}

@@ -1,0 +1,313 @@
+//! What a repository holds: Git's files and tracked data in one listing, of a directory, a revision, a URL.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::contents::Contents;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::fsx;
+use crate::hash::TreeFile;
+use crate::ignore::Ignore;
+use crate::index::Index;
+use crate::repo::Repo;
+use crate::revision::{self, BlobKind};
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    /// A path in the repository, relative to the source directory; its root without one.
+    pub path: Option<String>,
+    /// A revision; the working tree without one.
+    pub rev: Option<String>,
+    /// Files of sub-directories as well.
+    pub recursive: bool,
+    /// Only tracked data.
+    pub dvc_only: bool,
+    /// How deep to go.
+    pub max_depth: Option<usize>,
+}
+
+/// A file or directory.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Listed {
+    /// Tracked data.
+    pub isout: bool,
+    /// A directory.
+    pub isdir: bool,
+    /// Executable.
+    pub isexec: bool,
+    /// Bytes, where known.
+    pub size: Option<u64>,
+    /// The recorded hash.
+    pub md5: Option<String>,
+    /// Relative to what was listed.
+    pub path: String,
+    /// What a directory holds, for a listing as a tree.
+    #[serde(skip)]
+    pub contents: Vec<Listed>,
+}
+
+/// A repository that was opened by path or URL; a clone goes with it.
+#[derive(Debug)]
+pub struct Source {
+    pub(crate) repo: Repo,
+    _clone: Option<TempDir>,
+}
+
+/// Opens the repository at `url`, a directory or anything that Git can clone. `scratch` is where a clone is
+/// made; it is removed when the source is dropped.
+pub fn open_source(
+    cwd: &Path,
+    url: &str,
+    rev: Option<&str>,
+    scratch: &Path,
+    environment: &Environment,
+) -> Result<Source> {
+    let path = fsx::normalize(cwd, Path::new(url.strip_prefix("file://").unwrap_or(url)));
+    let bare = path.join("HEAD").is_file() && path.join("objects").is_dir();
+    if path.is_dir() && !bare {
+        let repo = Repo::discover_any(&path, environment)?;
+        let repo = match rev {
+            Some(rev) => at(&repo, rev, url)?,
+            None => repo,
+        };
+        return Ok(Source { repo, _clone: None });
+    }
+    if url.starts_with('-') || (!bare && !url.contains("://") && !url.contains('@')) {
+        return Err(Error::Missing { what: "repository", path: url.to_owned() });
+    }
+    let holder = tempfile::Builder::new()
+        .prefix("lemnis-clone-")
+        .tempdir_in(scratch)
+        .map_err(Error::io("create", scratch))?;
+    let target = holder.path().join("git");
+    let source = if bare { path.to_string_lossy().into_owned() } else { url.to_owned() };
+    revision::git(cwd, &["clone", "--quiet", "--bare", "--", &source, &target.to_string_lossy()])?;
+    let repo = at(&Repo::bare(&target, environment)?, rev.unwrap_or("HEAD"), url)?;
+    Ok(Source { repo, _clone: Some(holder) })
+}
+
+fn at(repo: &Repo, rev: &str, url: &str) -> Result<Repo> {
+    let commit = repo.resolve(rev)?;
+    let found = repo.at_commit(&commit)?;
+    found.ok_or_else(|| Error::invalid(format!("'{url}' does not exist at the revision '{rev}'")))
+}
+
+/// Lists a directory or file of the source. With `tree` the one entry that is returned holds the rest.
+pub fn list(source: &Source, options: &ListOptions, tree: bool) -> Result<Vec<Listed>> {
+    let repo = &source.repo;
+    let index = Index::load(repo)?;
+    let contents = Contents::new(repo, &index);
+    let mut lister = Lister { contents, dvc_only: options.dvc_only && !tree, trees: HashMap::new() };
+    let base = match &options.path {
+        Some(path) => fsx::normalize(repo.cwd(), Path::new(path)),
+        None => repo.root().to_path_buf(),
+    };
+    if !base.starts_with(repo.root()) {
+        return Err(Error::invalid(format!("'{}' lies outside the repository", base.display())));
+    }
+    let missing = || Error::Missing { what: "path", path: options.path.clone().unwrap_or_default() };
+    let info = lister.info(&base)?.ok_or_else(missing)?;
+    let name = options.path.clone().unwrap_or_else(|| ".".to_owned());
+    if tree {
+        let mut top = Listed { path: name, ..info };
+        if top.isdir && options.max_depth != Some(0) {
+            top.contents = lister.below(&base, options.max_depth, 1)?;
+        }
+        return Ok(vec![top]);
+    }
+    if !info.isdir {
+        let name = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned());
+        return Ok(vec![Listed { path: name.unwrap_or_default(), ..info }]);
+    }
+    let depth = if options.recursive { options.max_depth } else { Some(1) };
+    let mut flat = Vec::new();
+    let prefix = match &options.path {
+        Some(_) => String::new(),
+        None => match fsx::relative(repo.root(), repo.cwd()).as_str() {
+            "." => String::new(),
+            up => format!("{up}/"),
+        },
+    };
+    let entries = lister.below(&base, depth, 1)?;
+    flatten(entries, &prefix, depth, 1, &mut flat);
+    flat.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(flat)
+}
+
+/// Directories stand for themselves only where the listing does not go into them.
+fn flatten(entries: Vec<Listed>, prefix: &str, depth: Option<usize>, level: usize, out: &mut Vec<Listed>) {
+    for mut entry in entries {
+        let path = format!("{prefix}{}", entry.path);
+        let inside = std::mem::take(&mut entry.contents);
+        if entry.isdir && depth.is_none_or(|depth| level < depth) {
+            flatten(inside, &format!("{path}/"), depth, level + 1, out);
+        } else {
+            out.push(Listed { path, ..entry });
+        }
+    }
+}
+
+struct Lister<'a> {
+    contents: Contents<'a>,
+    dvc_only: bool,
+    trees: HashMap<PathBuf, Vec<TreeFile>>,
+}
+
+impl Lister<'_> {
+    fn below(&mut self, dir: &Path, depth: Option<usize>, level: usize) -> Result<Vec<Listed>> {
+        let mut entries: Vec<Listed> = self.children(dir)?.into_values().collect();
+        if depth.is_none_or(|depth| level < depth) {
+            for entry in entries.iter_mut().filter(|entry| entry.isdir) {
+                entry.contents = self.below(&dir.join(&entry.path), depth, level + 1)?;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// What stands at `path`, by looking into its parent.
+    fn info(&mut self, path: &Path) -> Result<Option<Listed>> {
+        if path == self.contents.repo.root() {
+            return Ok(Some(node(true, false, size_on_disk(path))));
+        }
+        let Some((parent, name)) = path.parent().zip(path.file_name()) else { return Ok(None) };
+        Ok(self.children(parent)?.remove(&*name.to_string_lossy()))
+    }
+
+    fn children(&mut self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
+        let mut found = if self.dvc_only { BTreeMap::new() } else { self.plain(dir)? };
+        for (name, tracked) in self.tracked(dir)? {
+            match found.get_mut(&name) {
+                Some(plain) => {
+                    plain.isout = tracked.isout;
+                    plain.md5 = tracked.md5;
+                    if self.contents.repo.revision().is_some() && tracked.isout {
+                        plain.size = tracked.size;
+                    }
+                }
+                None => {
+                    let size = match self.contents.repo.revision() {
+                        None => size_on_disk(&dir.join(&name)).or(tracked.size),
+                        Some(_) => tracked.size,
+                    };
+                    found.insert(name, Listed { size, ..tracked });
+                }
+            }
+        }
+        for (name, entry) in &mut found {
+            entry.path.clone_from(name);
+        }
+        Ok(found)
+    }
+
+    /// What the disk or Git has.
+    fn plain(&self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
+        let repo = self.contents.repo;
+        let mut found = BTreeMap::new();
+        let mut ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
+        for at in dir.ancestors().collect::<Vec<_>>().into_iter().rev() {
+            if at.starts_with(repo.root())
+                && let Some(text) = repo.read_text(&at.join(".dvcignore"))?
+            {
+                ignore = ignore.with(at, &text);
+            }
+        }
+        if let Some(tree) = repo.revision() {
+            for (name, blob) in tree.children(dir) {
+                if ignore.matches(&dir.join(&name), blob.is_none()) {
+                    continue;
+                }
+                let exec = blob.is_some_and(|blob| blob.kind == BlobKind::Executable);
+                let size = match blob {
+                    Some(blob) => Some(blob.size),
+                    None => tree.dir_size(&dir.join(&name))?,
+                };
+                found.insert(name, node(blob.is_none(), exec, size));
+            }
+            return Ok(found);
+        }
+        if !dir.is_dir() {
+            return Ok(found);
+        }
+        for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
+            let path = entry.map_err(Error::io("list", dir))?.path();
+            let Ok(meta) = std::fs::metadata(&path) else { continue };
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            if let Some(name) = name.filter(|_| !ignore.matches(&path, meta.is_dir())) {
+                let exec = meta.is_file() && meta.permissions().mode() & 0o100 != 0;
+                found.insert(name, node(meta.is_dir(), exec, Some(meta.len())));
+            }
+        }
+        Ok(found)
+    }
+
+    /// What outputs put into `dir`.
+    fn tracked(&mut self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
+        let mut found = BTreeMap::new();
+        let mut inside = None;
+        for out in self.contents.outs().filter(|out| out.cache) {
+            if let Ok(rest) = out.path.strip_prefix(dir) {
+                let mut parts = rest.components();
+                let Some(first) = parts.next() else {
+                    inside = Some(out);
+                    continue;
+                };
+                let name = first.as_os_str().to_string_lossy().into_owned();
+                if parts.next().is_some() {
+                    found.entry(name).or_insert_with(|| node(true, false, None));
+                    continue;
+                }
+                let recorded = out.recorded.as_ref();
+                let mut entry = node(
+                    recorded.is_some_and(|recorded| recorded.is_dir()),
+                    recorded.is_some_and(|recorded| recorded.isexec),
+                    recorded.and_then(|recorded| recorded.size),
+                );
+                entry.isout = true;
+                entry.md5 = recorded.map(|recorded| recorded.md5.clone());
+                found.insert(name, entry);
+            } else if dir.starts_with(&out.path) {
+                inside = Some(out);
+            }
+        }
+        let Some(out) = inside else { return Ok(found) };
+        let Some(recorded) = out.recorded.clone().filter(|recorded| recorded.is_dir()) else {
+            return Ok(found);
+        };
+        let root = out.path.clone();
+        if !self.trees.contains_key(&root) {
+            let files = self.contents.cache.tree(recorded.name, &recorded.md5)?;
+            if files.is_none() && !root.is_dir() {
+                let path = self.contents.repo.show(&root);
+                return Err(Error::NotInCache { path, missing: 1 });
+            }
+            self.trees.insert(root.clone(), files.unwrap_or_default());
+        }
+        let inner = match fsx::relative(dir, &root).as_str() {
+            "." => String::new(),
+            inner => format!("{inner}/"),
+        };
+        for file in self.trees.get(&root).into_iter().flatten() {
+            let Some(rest) = file.relpath.strip_prefix(&inner) else { continue };
+            let (name, is_dir) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+            let mut entry = node(is_dir, false, None);
+            entry.isout = true;
+            entry.md5 = (!is_dir).then(|| file.md5.clone());
+            found.insert(name.to_owned(), entry);
+        }
+        Ok(found)
+    }
+}
+
+fn node(isdir: bool, isexec: bool, size: Option<u64>) -> Listed {
+    Listed { isout: false, isdir, isexec, size, md5: None, path: String::new(), contents: Vec::new() }
+}
+
+fn size_on_disk(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|meta| meta.len())
+}

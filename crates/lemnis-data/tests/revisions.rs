@@ -1,0 +1,123 @@
+//! The repository at other revisions: what changed, which values, and experiments beside the branches.
+
+#![allow(clippy::expect_used, clippy::panic)] // a failing test may panic
+
+mod common;
+
+use std::process::Command;
+
+use common::Project;
+use lemnis_data::{CompareOptions, DataStatusOptions, ListOptions, SaveExperiment};
+
+fn git(project: &Project, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+        .args(args)
+        .current_dir(project.path())
+        .output()
+        .expect("git runs");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn committed() -> Project {
+    let project = Project::new();
+    git(&project, &["config", "user.name", "t"]);
+    git(&project, &["config", "user.email", "t@example.com"]);
+    project.write("f", "1").write("d/a", "1").write("d/b", "2").write("params.yaml", "lr: 1\n");
+    project.add(&["f", "d"]).expect("adds");
+    git(&project, &["add", "-A"]);
+    git(&project, &["commit", "-qm", "one"]);
+    project
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("serialises")
+}
+
+#[test]
+fn a_diff_names_files_of_directories_and_renamings() {
+    let project = committed();
+    std::fs::rename(project.path().join("d/b"), project.path().join("d/c")).expect("renames");
+    project.write("f", "new");
+    let diff = lemnis_data::diff(&project.repo(), "HEAD", None, &[]).expect("compares");
+    assert_eq!(
+        json(&diff.without_hashes()),
+        r#"{"added":[],"deleted":[],"modified":[{"path":"d/"},{"path":"f"}],"renamed":[{"path":{"old":"d/b","new":"d/c"}}],"not in cache":[]}"#
+    );
+    let none = lemnis_data::diff(&project.repo(), "HEAD", Some("HEAD"), &[]).expect("compares");
+    assert!(none.is_empty());
+    assert!(lemnis_data::diff(&project.repo(), "nosuch", None, &[]).is_err());
+    assert!(lemnis_data::diff(&project.repo(), "HEAD", None, &["nosuch".to_owned()]).is_err());
+}
+
+#[test]
+fn data_status_tells_recorded_changes_from_those_of_the_workspace() {
+    let project = committed();
+    project.write("f", "2");
+    project.add(&["f"]).expect("adds");
+    project.write("d/a", "x");
+    let options = DataStatusOptions { granular: true, ..DataStatusOptions::default() };
+    let status = lemnis_data::data_status(&project.repo(), &options).expect("looks");
+    assert_eq!(json(&status.committed), r#"{"modified":["f"]}"#);
+    assert_eq!(json(&status.uncommitted), r#"{"modified":["d/","d/a"]}"#);
+    assert_eq!(status.unchanged, ["d/b"]);
+}
+
+#[test]
+fn a_listing_of_a_revision_shows_tracked_data_of_that_time() {
+    let project = committed();
+    project.remove("f.dvc");
+    project.remove("f");
+    let source = lemnis_data::open_source(
+        project.path(),
+        ".",
+        Some("HEAD"),
+        project.path(),
+        &lemnis_data::Environment::default(),
+    )
+    .expect("opens");
+    let options = ListOptions { recursive: true, dvc_only: true, ..ListOptions::default() };
+    let listed = lemnis_data::list(&source, &options, false).expect("lists");
+    assert_eq!(listed.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["d/a", "d/b", "f"]);
+}
+
+#[test]
+fn an_experiment_leaves_branch_and_index_alone_and_can_be_applied() {
+    let project = committed();
+    let repo = project.repo();
+    lemnis_data::override_params(&repo, &["lr=5".to_owned()]).expect("sets");
+    assert_eq!(project.read("params.yaml"), "lr: 5\n");
+    let head = git(&project, &["rev-parse", "HEAD"]);
+    let name = lemnis_data::experiment_name(&repo, Some("e1"), false, 0).expect("is free");
+    let saved = lemnis_data::save_experiment(&repo, &name, &SaveExperiment::default()).expect("saves");
+    assert_eq!(git(&project, &["rev-parse", "HEAD"]), head);
+    assert_eq!(git(&project, &["diff", "--cached", "--name-only"]), "");
+    assert_eq!(git(&project, &["rev-parse", &format!("{}^", saved.commit)]), head);
+    assert!(lemnis_data::experiment_name(&repo, Some("e1"), false, 0).is_err());
+
+    let options = CompareOptions { old: "HEAD".into(), new: "e1".into(), ..CompareOptions::default() };
+    let diff = lemnis_data::params_diff(&repo, &options).expect("compares");
+    assert_eq!(diff.json(), r#"{"params.yaml": {"lr": {"old": 1, "new": 5, "diff": 4}}}"#);
+
+    project.write("params.yaml", "lr: 7\n");
+    lemnis_data::apply_experiment(&repo, "e1").expect("applies");
+    assert_eq!(project.read("params.yaml"), "lr: 5\n");
+    assert_eq!(git(&project, &["show", "refs/exps/apply/stash:params.yaml"]), "lr: 7\n");
+    lemnis_data::rename_experiment(&repo, "e1", "e2", false).expect("renames");
+    let removed = lemnis_data::remove_experiments(&repo, &["e2".to_owned()], false).expect("removes");
+    assert_eq!(removed.len(), 1);
+    assert_eq!(lemnis_data::experiments(&repo).expect("lists"), []);
+}
+
+#[test]
+fn an_experiment_does_not_overwrite_what_git_does_not_know() {
+    let project = committed();
+    let repo = project.repo();
+    project.write("note", "kept with the experiment");
+    let options = SaveExperiment { include: vec!["note".into()], ..SaveExperiment::default() };
+    lemnis_data::save_experiment(&repo, "e1", &options).expect("saves");
+    project.write("note", "only here");
+    assert!(lemnis_data::apply_experiment(&repo, "e1").is_err());
+    assert_eq!(project.read("note"), "only here");
+}

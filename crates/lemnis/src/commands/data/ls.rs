@@ -1,0 +1,117 @@
+//! `list`, also `ls`: the files of a repository, those in Git and those that are tracked data.
+
+use clap::Args;
+use lemnis_data::{ListOptions, Listed};
+
+use crate::context::Context;
+use crate::output::{self, Failure};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  lemnis ls .
+  lemnis ls -R --dvc-only https://github.com/iterative/example-get-started
+  lemnis ls . data --rev v1.0 --json
+  lemnis ls --tree --level 2 .")]
+pub struct List {
+    /// A directory or Git URL
+    pub url: String,
+    /// A path inside it
+    pub path: Option<String>,
+    /// Go into sub-directories
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// Show as a tree
+    #[arg(short = 'T', long, conflicts_with = "json")]
+    pub tree: bool,
+    /// Go this deep
+    #[arg(short = 'L', long, value_name = "DEPTH")]
+    pub level: Option<usize>,
+    /// Tracked data only
+    #[arg(long)]
+    pub dvc_only: bool,
+    /// A commit, branch or tag
+    #[arg(long, value_name = "COMMIT")]
+    pub rev: Option<String>,
+    /// Show sizes
+    #[arg(long)]
+    pub size: bool,
+    /// Show hashes
+    #[arg(long)]
+    pub show_hash: bool,
+}
+
+pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
+    let scratch = context.temp_dir();
+    let source = lemnis_data::open_source(
+        &context.dir,
+        &arguments.url,
+        arguments.rev.as_deref(),
+        &scratch,
+        &context.environment,
+    )?;
+    let options = ListOptions {
+        path: arguments.path.clone(),
+        rev: arguments.rev.clone(),
+        recursive: arguments.recursive,
+        dvc_only: arguments.dvc_only,
+        max_depth: arguments.level,
+    };
+    let listed = lemnis_data::list(&source, &options, arguments.tree)?;
+    if context.json {
+        output::json_line(&listed)?;
+        return Ok(0);
+    }
+    let mut rows = Vec::new();
+    if arguments.tree {
+        branch(&listed, "", 0, &mut rows);
+    } else {
+        rows.extend(listed.iter().map(|entry| (entry, entry.path.clone())));
+    }
+    if !arguments.size && !arguments.show_hash {
+        rows.iter().for_each(|(_, path)| output::line(path));
+        return Ok(0);
+    }
+    let cells = |(entry, path): &(&Listed, String)| {
+        let mut row = Vec::new();
+        row.extend(arguments.size.then(|| entry.size.map_or_else(String::new, natural)));
+        row.extend(arguments.show_hash.then(|| entry.md5.clone().unwrap_or_else(|| "-".to_owned())));
+        row.push(path.clone());
+        row
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    output::line(output::plain_table(&[], &rows, arguments.size));
+    Ok(0)
+}
+
+fn branch<'l>(entries: &'l [Listed], prefix: &str, depth: usize, rows: &mut Vec<(&'l Listed, String)>) {
+    for (at, entry) in entries.iter().enumerate() {
+        let last = at + 1 == entries.len();
+        let (part, below) = match (depth, last) {
+            (0, _) => ("", ""),
+            (_, true) => ("└── ", "    "),
+            (_, false) => ("├── ", "│   "),
+        };
+        rows.push((entry, format!("{prefix}{part}{}", entry.path)));
+        branch(&entry.contents, &format!("{prefix}{below}"), depth + 1, rows);
+    }
+}
+
+/// `14`, `4.00k`, `12.3M`: units of 1024.
+pub fn natural(bytes: u64) -> String {
+    if bytes < 1024 {
+        return bytes.to_string();
+    }
+    let mut value = bytes as f64;
+    for unit in ["", "k", "M", "G", "T", "P", "E"] {
+        if value < 999.5 {
+            return match value {
+                value if value < 9.995 => format!("{value:.2}{unit}"),
+                value if value < 99.95 => format!("{value:.1}{unit}"),
+                value => format!("{value:.0}{unit}"),
+            };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1}Y")
+}
