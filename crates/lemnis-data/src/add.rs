@@ -201,11 +201,12 @@ fn store_one(
     let recorded = if inside {
         granular::update(workspace, out, path, before, store, !options.no_relink)?
     } else {
-        let whole = match store {
-            true => workspace.store(out, !options.no_relink)?,
-            false => workspace.snapshot(out, HashName::Md5)?.map(|snapshot| snapshot.recorded),
+        let whole = match (unchanged_legacy(workspace, out, before)?, store) {
+            (Some(legacy), _) => Some(legacy),
+            (None, true) => workspace.store(out, !options.no_relink)?,
+            (None, false) => workspace.snapshot(out, HashName::Md5)?.map(|snapshot| snapshot.recorded),
         };
-        keep_legacy(workspace, out, before, whole.ok_or_else(missing)?)?
+        whole.ok_or_else(missing)?
     };
     if cached {
         ignored.add_line(out, lines)?;
@@ -278,21 +279,16 @@ impl Ignored {
     }
 }
 
-/// An output of DVC 2.x that did not change keeps its kind of hash.
-fn keep_legacy(
+/// What is recorded for an output of DVC 2.x that did not change: it stays as it is, also in the cache.
+fn unchanged_legacy(
     workspace: &mut Workspace<'_>,
     path: &Path,
     before: Option<&Recorded>,
-    stored: Recorded,
-) -> Result<Recorded> {
-    let Some(old) = before.filter(|old| old.name == HashName::Dos2Unix) else { return Ok(stored) };
-    let legacy = workspace.snapshot(path, HashName::Dos2Unix)?;
-    Ok(match legacy {
-        Some(legacy) if legacy.recorded.md5 == old.md5 && workspace.cache.missing(old)? == 0 => {
-            legacy.recorded
-        }
-        _ => stored,
-    })
+) -> Result<Option<Recorded>> {
+    let Some(old) = before.filter(|old| old.name == HashName::Dos2Unix) else { return Ok(None) };
+    let now = workspace.snapshot(path, HashName::Dos2Unix)?.map(|now| now.recorded);
+    let Some(now) = now.filter(|now| now.md5 == old.md5) else { return Ok(None) };
+    Ok((workspace.cache.missing(old)? == 0).then_some(now))
 }
 
 /// The paths that shell patterns match, as Python's `glob` does: `*` passes over dot files, `**` descends.

@@ -1,13 +1,15 @@
-//! Removes cache objects that nothing in use refers to.
+//! Removes objects that nothing in use refers to, from the cache and, when asked, from remotes.
 //!
 //! The repository stays locked from the first look at what is used to the last removal, so an object that
 //! another process stores and records meanwhile cannot fall between. Nothing is removed when a part of what
-//! is used cannot be known.
+//! is used cannot be known. What a remote loses is told from what the workspace and the named revisions use, so
+//! that objects of revisions that are not named go there as well.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lemnis_core::{Classify, ErrorKind};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -16,7 +18,9 @@ use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{HashName, is_oid};
 use crate::history::{self, Revisions};
+use crate::imports::Outside;
 use crate::index::Index;
+use crate::remote::{Object, Remote};
 use crate::repo::Repo;
 use crate::workspace::Workspace;
 use crate::yaml::{Value, parse};
@@ -50,6 +54,15 @@ pub struct GcOptions {
     pub skip_failed: bool,
 }
 
+/// What remotes have to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GcRemote {
+    /// What is not used goes from the remotes as well: this one, or the default one and those that outputs name.
+    Collect(Option<String>),
+    /// The cache keeps only what is used and this remote, or the default one, lacks.
+    KeepUnsent(Option<String>),
+}
+
 /// What was removed, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Collected {
@@ -59,6 +72,9 @@ pub struct Collected {
     pub legacy: usize,
     /// Bytes of all of them.
     pub size_bytes: u64,
+    /// The URLs of the objects of remotes, directories first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed_from_remotes: Vec<String>,
     /// Revisions that were passed over.
     pub skipped: Vec<String>,
     /// Outputs that are recorded nowhere, so that nothing is kept for them.
@@ -91,10 +107,24 @@ impl GcOptions {
     }
 }
 
-type Used = HashSet<(HashName, String)>;
+type Used = HashSet<Object>;
 
 /// Removes what is not used from the cache of `repo`.
 pub fn gc(repo: &Repo, options: &GcOptions) -> Result<Collected> {
+    collect(repo, options, None)
+}
+
+/// Removes what is not used from the cache of `repo`, with regard to remotes.
+pub fn gc_with_remote(
+    repo: &Repo,
+    options: &GcOptions,
+    how: &GcRemote,
+    outside: &Outside<'_>,
+) -> Result<Collected> {
+    collect(repo, options, Some((how, outside)))
+}
+
+fn collect(repo: &Repo, options: &GcOptions, how: Option<(&GcRemote, &Outside<'_>)>) -> Result<Collected> {
     options.check()?;
     let workspace = Workspace::open(repo)?;
     let others: Vec<Repo> = options
@@ -106,88 +136,140 @@ pub fn gc(repo: &Repo, options: &GcOptions) -> Result<Collected> {
     for other in others.iter().filter(|other| other.root() != repo.root()) {
         locks.push(Workspace::open(other)?);
     }
-    let mut used = Used::new();
+    let cache = &workspace.cache;
+    let open = |name: Option<&str>, outside: &Outside<'_>| {
+        Remote::open(repo.config(), name, outside.stores, outside.jobs)
+    };
+    let mut remotes = Vec::new();
+    if let Some((GcRemote::Collect(name) | GcRemote::KeepUnsent(name), outside)) = how {
+        remotes.push(open(name.as_deref(), outside)?);
+    }
+    let source = remotes.first().zip(how.map(|(_, outside)| outside));
+    let mut marked =
+        Marked { cache, source, force: options.force, used: Used::new(), remotes: BTreeSet::new() };
     let mut done = Collected::default();
     for one in std::iter::once(repo).chain(&others) {
-        mark(one, &workspace.cache, options, &mut used, &mut done)?;
+        marked.mark(one, options, &mut done)?;
     }
-    sweep(&workspace.cache, &used, options.dry, &mut done)?;
+    let Marked { mut used, remotes: named, .. } = marked;
+    match how {
+        Some((GcRemote::KeepUnsent(_), _)) => {
+            let all: Vec<Object> = used.iter().cloned().collect();
+            for remote in &remotes {
+                let there = remote.present(&all)?;
+                used.retain(|object| !there.contains(object));
+            }
+        }
+        Some((GcRemote::Collect(None), outside)) => {
+            for name in named {
+                if !remotes.iter().any(|remote| remote.name == name) {
+                    remotes.push(open(Some(&name), outside)?);
+                }
+            }
+        }
+        _ => {}
+    }
+    sweep(cache, &used, options.dry, &mut done)?;
+    if let Some((GcRemote::Collect(_), _)) = how {
+        for remote in &remotes {
+            sweep_remote(remote, &used, options.dry, &mut done)?;
+        }
+    }
     drop(locks);
     workspace.close()?;
     Ok(done)
 }
 
-fn mark(
-    repo: &Repo,
-    cache: &Cache,
-    options: &GcOptions,
-    used: &mut Used,
-    done: &mut Collected,
-) -> Result<()> {
-    mark_stages(repo, cache, options.force, used, &mut done.unrecorded)?;
-    let which = Revisions {
-        rev: options.rev.clone(),
-        num: options.num.unwrap_or(1),
-        branches: options.all_branches,
-        tags: options.all_tags,
-        commits: options.all_commits,
-        experiments: options.all_experiments,
-        since: options.date.clone(),
-    };
-    history::each(repo, &which, |past, commit| {
-        match mark_stages(past, cache, options.force, used, &mut Vec::new()) {
-            Err(_) if options.skip_failed => done.skipped.push(commit.to_owned()),
-            Err(error) => {
-                return Err(Error::hinted(
-                    format!(
-                        "what the revision {} uses cannot be known: {error}",
-                        &commit[..commit.len().min(10)]
-                    ),
-                    "mend its cause, or pass over such revisions with --skip-failed",
-                ));
-            }
-            Ok(()) => {}
-        }
-        Ok(())
-    })
+/// What is used, as far as it is known.
+struct Marked<'a> {
+    cache: &'a Cache,
+    /// Where directory objects that the cache lacks are looked up.
+    source: Option<(&'a Remote, &'a Outside<'a>)>,
+    force: bool,
+    used: Used,
+    /// The remotes that outputs name.
+    remotes: BTreeSet<String>,
 }
 
-fn mark_stages(
-    repo: &Repo,
-    cache: &Cache,
-    force: bool,
-    used: &mut Used,
-    unrecorded: &mut Vec<String>,
-) -> Result<()> {
-    for stage in Index::load(repo)?.stages {
-        if stage.import && comes_from_repo(&stage.file)? {
-            continue;
-        }
-        for out in stage.outs.iter().filter(|out| out.cache) {
-            let Some(recorded) = &out.recorded else {
-                unrecorded.push(repo.show(&out.path));
-                continue;
-            };
-            let fresh = used.insert((recorded.name, recorded.md5.clone()));
-            if !recorded.is_dir() || !fresh {
-                continue;
-            }
-            match cache.tree(recorded.name, &recorded.md5)? {
-                Some(tree) => used.extend(tree.into_iter().map(|file| (recorded.name, file.md5))),
-                None if force => {}
-                None => {
+impl Marked<'_> {
+    fn mark(&mut self, repo: &Repo, options: &GcOptions, done: &mut Collected) -> Result<()> {
+        self.stages(repo, &mut done.unrecorded)?;
+        let which = Revisions {
+            rev: options.rev.clone(),
+            num: options.num.unwrap_or(1),
+            branches: options.all_branches,
+            tags: options.all_tags,
+            commits: options.all_commits,
+            experiments: options.all_experiments,
+            since: options.date.clone(),
+        };
+        history::each(repo, &which, |past, commit| {
+            match self.stages(past, &mut Vec::new()) {
+                Err(_) if options.skip_failed => done.skipped.push(commit.to_owned()),
+                Err(error) => {
                     return Err(Error::hinted(
                         format!(
-                            "the directory object of '{}' is not in the cache, so that its files are unknown",
-                            repo.show(&out.path)
+                            "what the revision {} uses cannot be known: {error}",
+                            &commit[..commit.len().min(10)]
                         ),
-                        "fetch it first, or give its files up with --force",
+                        "mend its cause, or pass over such revisions with --skip-failed",
                     ));
+                }
+                Ok(()) => {}
+            }
+            Ok(())
+        })
+    }
+
+    fn stages(&mut self, repo: &Repo, unrecorded: &mut Vec<String>) -> Result<()> {
+        for stage in Index::load(repo)?.stages {
+            if stage.import && comes_from_repo(&stage.file)? {
+                continue;
+            }
+            for out in stage.outs.iter().filter(|out| out.cache) {
+                let Some(recorded) = &out.recorded else {
+                    unrecorded.push(repo.show(&out.path));
+                    continue;
+                };
+                self.remotes.extend(out.remote.as_deref().map(str::to_lowercase));
+                let object = Object { name: recorded.name, oid: recorded.md5.clone() };
+                if !self.used.insert(object.clone()) || !recorded.is_dir() {
+                    continue;
+                }
+                match self.files(&object)? {
+                    Some(files) => self.used.extend(files),
+                    None if self.force => {}
+                    None => {
+                        return Err(Error::hinted(
+                            format!(
+                                "the directory object of '{}' is not in the cache, so that its files are unknown",
+                                repo.show(&out.path)
+                            ),
+                            "fetch it first, or give its files up with --force",
+                        ));
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The objects of the files of a directory.
+    fn files(&self, dir: &Object) -> Result<Option<Vec<Object>>> {
+        let mut tree = self.cache.tree(dir.name, &dir.oid)?;
+        if let Some((remote, outside)) = self.source.filter(|_| tree.is_none()) {
+            let (_holder, staging) = self.cache.staging()?;
+            let moved = remote.download(&staging, std::slice::from_ref(dir), outside.progress)?;
+            if let Some((_, error)) =
+                moved.failed.into_iter().find(|(_, error)| error.kind() != ErrorKind::NotFound)
+            {
+                return Err(error);
+            }
+            tree = staging.tree(dir.name, &dir.oid)?;
+        }
+        let object = |oid| Object { name: dir.name, oid };
+        Ok(tree.map(|tree| tree.into_iter().map(|file| object(file.md5)).collect()))
+    }
 }
 
 /// Whether the `.dvc` file imports from another repository, which keeps the data itself.
@@ -201,9 +283,10 @@ fn comes_from_repo(file: &Path) -> Result<bool> {
 fn sweep(cache: &Cache, used: &Used, dry: bool, done: &mut Collected) -> Result<()> {
     let mut going = Vec::new();
     for name in [HashName::Md5, HashName::Dos2Unix] {
-        let unused = cache.objects(name)?.into_iter().filter(|oid| !used.contains(&(name, oid.clone())));
+        let all = cache.objects(name)?.into_iter().map(|oid| Object { name, oid });
         let before = going.len();
-        going.extend(unused.map(|oid| cache.object_path(name, &oid)));
+        let unused = all.filter(|object| !used.contains(object));
+        going.extend(unused.map(|object| cache.object_path(name, &object.oid)));
         if name == HashName::Dos2Unix {
             done.legacy = going.len() - before;
         }
@@ -218,6 +301,19 @@ fn sweep(cache: &Cache, used: &Used, dry: bool, done: &mut Collected) -> Result<
         going[trees..].par_iter().try_for_each(|path| fsx::remove(path))?;
     }
     done.removed = going;
+    Ok(())
+}
+
+fn sweep_remote(remote: &Remote, used: &Used, dry: bool, done: &mut Collected) -> Result<()> {
+    let unused = remote.objects()?.into_iter().filter(|object| !used.contains(object));
+    let (mut dirs, mut files): (Vec<Object>, Vec<Object>) = unused.partition(Object::is_dir);
+    for objects in [&mut dirs, &mut files] {
+        objects.sort_by_cached_key(Object::key);
+        if !dry {
+            remote.remove(objects)?;
+        }
+        done.removed_from_remotes.extend(objects.iter().map(|object| remote.url_of(object)));
+    }
     Ok(())
 }
 

@@ -93,7 +93,7 @@ pub use experiments::{
     diff_experiments, experiment_name, experiments, list_experiments, override_params, remove_experiments,
     rename_experiment, save_experiment, show_experiments,
 };
-pub use gc::{Collected, GcOptions, gc};
+pub use gc::{Collected, GcOptions, GcRemote, gc, gc_with_remote};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
 pub use imports::{
     Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, get, get_url, import, import_url,

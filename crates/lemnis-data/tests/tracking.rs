@@ -9,10 +9,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::Project;
+use common::{Directories, Project};
 use lemnis_data::{
-    AddOptions, CheckoutOptions, CommitOptions, Error, GcOptions, add, checkout, commit, gc, move_output,
-    remove, set_frozen, unprotect,
+    AddOptions, CheckoutOptions, CommitOptions, Environment, Error, GcOptions, GcRemote, Outside, Selection,
+    Transfer, add, checkout, commit, gc, gc_with_remote, move_output, remove, set_frozen, unprotect,
 };
 
 fn git(project: &Project, args: &[&str]) {
@@ -266,4 +266,32 @@ fn collection_stops_when_a_directorys_files_are_unknown() {
     assert_eq!(objects(&project), before);
     gc(&project.repo(), &GcOptions { force: true, ..options }).expect("collects");
     assert!(objects(&project) < before);
+}
+
+#[test]
+fn collection_on_a_remote_keeps_what_is_used() {
+    let project = two_revisions();
+    let remote = tempfile::tempdir().expect("temp dir");
+    let url = remote.path().display().to_string();
+    project.write(".dvc/config", &format!("[core]\n    remote = r\n['remote \"r\"']\n    url = {url}\n"));
+    let environment = Environment::default();
+    let outside =
+        Outside { stores: &Directories, progress: &Directories, jobs: None, environment: &environment };
+    let all_commits = Selection { all_commits: true, ..Selection::default() };
+    let request = Transfer { selection: all_commits, ..Transfer::default() };
+    lemnis_data::push(&project.repo(), &request, &Directories, &Directories).expect("pushes");
+    let run = |options: &GcOptions, how: GcRemote| {
+        gc_with_remote(&project.repo(), options, &how, &outside).expect("collects")
+    };
+    let everything = GcOptions { all_commits: true, ..GcOptions::default() };
+    let workspace = GcOptions { workspace: true, ..GcOptions::default() };
+    assert!(run(&everything, GcRemote::Collect(None)).removed_from_remotes.is_empty());
+    let dry = GcOptions { dry: true, ..workspace.clone() };
+    assert_eq!(run(&dry, GcRemote::Collect(None)).removed_from_remotes.len(), 3);
+    let done = run(&workspace, GcRemote::Collect(Some("r".into())));
+    assert_eq!((done.removed.len(), done.removed_from_remotes.len()), (3, 3));
+    assert!(done.removed_from_remotes[0].ends_with(".dir"), "a directory goes before its files");
+    run(&workspace, GcRemote::KeepUnsent(None));
+    assert_eq!(objects(&project), 0, "the remote has all of it");
+    assert!(run(&workspace, GcRemote::Collect(None)).removed_from_remotes.is_empty(), "known from there");
 }

@@ -36,7 +36,7 @@ const PAGE: usize = 1_000;
 
 pub(super) struct Cloud {
     pub(super) store: Arc<dyn ObjectStore>,
-    prefix: String,
+    pub(super) prefix: String,
     pub(super) url: String,
     pub(super) runtime: Runtime,
 }

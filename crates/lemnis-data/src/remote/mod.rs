@@ -8,6 +8,7 @@ mod landing;
 mod local;
 mod runs;
 mod stored;
+mod sweep;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

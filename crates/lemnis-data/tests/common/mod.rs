@@ -2,12 +2,14 @@
 
 #![allow(dead_code, clippy::expect_used, clippy::panic)] // a failing helper is a failing test
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lemnis_data::{
-    AddOptions, Added, Environment, InitOptions, Observer, Outcome, Repo, Reproduce, StageOutcome,
+    AddOptions, Added, Environment, InitOptions, Observer, OpenError, OpenStore, OpenedStore, Outcome, Repo,
+    Reproduce, StageOutcome, TransferProgress,
 };
 
 /// A directory with Git and a data repository.
@@ -41,6 +43,21 @@ impl Observer for Seen {
     fn stage_done(&mut self, outcome: &StageOutcome) {
         self.done.push(outcome.clone());
     }
+}
+
+/// Opens no store, so that remotes are directories, and is told of progress in vain.
+pub struct Directories;
+
+impl OpenStore for Directories {
+    fn open(&self, url: &str, _: &BTreeMap<String, String>) -> Result<OpenedStore, OpenError> {
+        Err(format!("{url} is not to be opened").into())
+    }
+}
+
+impl TransferProgress for Directories {
+    fn expect(&self, _what: &str, _objects: u64) {}
+
+    fn done(&self, _bytes: u64) {}
 }
 
 /// `git init` in `dir`, apart from the machine's configuration.

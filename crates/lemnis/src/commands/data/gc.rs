@@ -1,13 +1,15 @@
-//! `gc`: cache objects that nothing in use refers to are removed.
+//! `gc`: objects that nothing in use refers to are removed, from the cache and from remotes.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use lemnis_data::GcOptions;
+use lemnis_data::{GcOptions, GcRemote, Outside};
 
+use super::transfer::Bar;
 use super::{progress, prompt};
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -16,6 +18,8 @@ Examples:
   lemnis gc --all-branches --all-tags      keep what the heads of branches and the tags use
   lemnis gc --rev main -n 10               keep what the last ten commits of main use
   lemnis gc -w -p ../other                 the cache is shared with another repository
+  lemnis gc -A -c                          the remote as well: keep what any commit uses
+  lemnis gc -w --not-in-remote             free the disk of what the remote holds
 
 What the workspace uses is always kept. Data of other repositories that share the cache is not known unless
 they are named with --projects.")]
@@ -47,6 +51,18 @@ pub struct Gc {
     /// Keep what these repositories use as well
     #[arg(short, long, num_args = 1.., value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub projects: Vec<PathBuf>,
+    /// Remove from the remote as well what is not used
+    #[arg(short, long, conflicts_with = "not_in_remote")]
+    pub cloud: bool,
+    /// Keep in the cache only what is used and the remote lacks
+    #[arg(long)]
+    pub not_in_remote: bool,
+    /// The remote for --cloud or --not-in-remote (default: the default one)
+    #[arg(short, long, value_name = "NAME")]
+    pub remote: Option<String>,
+    /// How many requests to a remote at once
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
     /// Remove nothing, only print what would go
     #[arg(long)]
     pub dry: bool,
@@ -74,8 +90,21 @@ pub fn run(context: &Context, arguments: &Gc) -> Result<u8, Failure> {
         skip_failed: arguments.skip_failed,
     };
     options.check()?;
+    let remote = match (arguments.cloud, arguments.not_in_remote) {
+        (true, _) => Some(GcRemote::Collect(arguments.remote.clone())),
+        (_, true) => Some(GcRemote::KeepUnsent(arguments.remote.clone())),
+        _ if arguments.remote.is_some() => {
+            return Err(Failure::usage("--remote needs --cloud or --not-in-remote"));
+        }
+        _ => None,
+    };
     let repo = progress::open(context)?;
-    let question = format!("This will remove all cache except items used in {}.", scope(arguments));
+    let question = match arguments.cloud {
+        true => {
+            format!("This will remove all of cache and remote except items used in {}.", scope(arguments))
+        }
+        false => format!("This will remove all cache except items used in {}.", scope(arguments)),
+    };
     if !arguments.force
         && !arguments.dry
         && !prompt::confirm(&format!("{question}\nAre you sure you want to proceed?"))
@@ -83,7 +112,15 @@ pub fn run(context: &Context, arguments: &Gc) -> Result<u8, Failure> {
         return Err(Failure::usage(format!("{question} It was not agreed to"))
             .with_hint("agree on a terminal, or give --force"));
     }
-    let done = lemnis_data::gc(&repo, &options)?;
+    let done = match remote {
+        None => lemnis_data::gc(&repo, &options)?,
+        Some(remote) => {
+            let (bar, clouds) = (Bar::new(context), Clouds::new());
+            let (jobs, environment) = (arguments.jobs, &context.environment);
+            let outside = Outside { stores: &clouds, progress: &bar, jobs, environment };
+            lemnis_data::gc_with_remote(&repo, &options, &remote, &outside)?
+        }
+    };
     if context.json {
         output::json_line(&done)?;
         return Ok(0);
@@ -95,6 +132,9 @@ pub fn run(context: &Context, arguments: &Gc) -> Result<u8, Failure> {
         for path in &done.removed {
             output::line(format!("Removing {}", path.display()));
         }
+        for url in &done.removed_from_remotes {
+            output::line(format!("Removing {url}"));
+        }
     }
     let plain = done.removed.len() - done.legacy;
     for (name, count) in [("repo", plain), ("legacy", done.legacy)] {
@@ -102,6 +142,13 @@ pub fn run(context: &Context, arguments: &Gc) -> Result<u8, Failure> {
         match count {
             0 => output::line(format!("No unused '{name}' cache to remove.")),
             _ => output::line(format!("{verb} {count} objects from {name} cache.")),
+        }
+    }
+    if arguments.cloud {
+        match done.removed_from_remotes.len() {
+            0 => output::line("No unused cache to remove from remote."),
+            count if arguments.dry => output::line(format!("Would remove {count} objects from remote.")),
+            count => output::line(format!("Removed {count} objects from remote.")),
         }
     }
     if !done.removed.is_empty() {
@@ -138,5 +185,7 @@ fn scope(arguments: &Gc) -> String {
         0 => "of the current repo".to_owned(),
         count => format!("of the current repo and {count} others"),
     };
-    format!("{} {whose}", parts.join(", "))
+    let unsent = if arguments.not_in_remote { " that are not present in the remote" } else { "" };
+    let parts = parts.join(", ");
+    format!("{parts}{unsent} {whose}")
 }
