@@ -51,11 +51,11 @@ pub struct Added {
 }
 
 /// A target and where it is recorded.
-struct Planned {
-    path: PathBuf,
+pub(crate) struct Planned {
+    pub(crate) path: PathBuf,
     /// The output: `path` itself or a directory that holds it.
-    out: PathBuf,
-    dvc_file: PathBuf,
+    pub(crate) out: PathBuf,
+    pub(crate) dvc_file: PathBuf,
 }
 
 /// Adds `targets`, given relative to where the repository was opened or absolute. A path inside a tracked
@@ -104,7 +104,13 @@ pub fn add(repo: &Repo, targets: &[PathBuf], options: &AddOptions) -> Result<Vec
     added
 }
 
-fn plan_target(repo: &Repo, index: &mut Index, path: PathBuf, options: &AddOptions) -> Result<Planned> {
+/// Where `path` is to be recorded; a new output becomes a stage of the index.
+pub(crate) fn plan_target(
+    repo: &Repo,
+    index: &mut Index,
+    path: PathBuf,
+    options: &AddOptions,
+) -> Result<Planned> {
     let shown = repo.show(&path);
     let holder = index
         .stages
@@ -251,17 +257,17 @@ fn bring(
 }
 
 /// What Git ignores among outputs and `.dvc` files; `None` without Git.
-struct Ignored(Option<std::collections::HashSet<PathBuf>>);
+pub(crate) struct Ignored(Option<std::collections::HashSet<PathBuf>>);
 
 impl Ignored {
-    fn ask(repo: &Repo, plan: &[Planned]) -> Result<Self> {
+    pub(crate) fn ask(repo: &Repo, plan: &[Planned]) -> Result<Self> {
         let Some(git_root) = repo.git_root() else { return Ok(Self(None)) };
         let paths: Vec<PathBuf> =
             plan.iter().flat_map(|planned| [planned.out.clone(), planned.dvc_file.clone()]).collect();
         git::ignored(git_root, &paths).map(|paths| Self(Some(paths)))
     }
 
-    fn check(&self, repo: &Repo, planned: &Planned) -> Result<()> {
+    pub(crate) fn check(&self, repo: &Repo, planned: &Planned) -> Result<()> {
         if !self.0.as_ref().is_some_and(|ignored| ignored.contains(&planned.dvc_file)) {
             return Ok(());
         }

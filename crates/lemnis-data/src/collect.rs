@@ -9,7 +9,7 @@ use crate::hash::Recorded;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::revisions::{self, Which};
-use crate::stage::{Out, OutKind};
+use crate::stage::{Out, OutKind, Stage};
 
 /// Which data to transfer; nothing set means all data of the workspace.
 #[derive(Clone, Debug, Default)]
@@ -134,21 +134,21 @@ fn collect_in(
     let mut done = std::collections::HashSet::new();
     for at in chosen.into_iter().filter(|at| done.insert(*at)) {
         let stage = &index.stages[at];
-        let repo_import =
-            (stage.import && stage.deps.iter().any(|dep| dep.from_repo)).then(|| stage.file.clone());
         for out in stage.outs.iter().filter(|out| out.cache) {
             let parts = match named.get(&out.path) {
                 _ if whole.contains(&at) => None,
                 Some(parts) => parts.clone(),
                 None => continue,
             };
-            wanted.extend(want(repo, out, parts, repo_import.clone()));
+            wanted.extend(want(repo, stage, out, parts));
         }
     }
     Ok(wanted)
 }
 
-fn want(repo: &Repo, out: &Out, parts: Option<Vec<String>>, repo_import: Option<PathBuf>) -> Option<Wanted> {
+/// The output of the stage, or parts of it, when it is recorded.
+pub(crate) fn want(repo: &Repo, stage: &Stage, out: &Out, parts: Option<Vec<String>>) -> Option<Wanted> {
+    let imported = stage.import && stage.deps.iter().any(|dep| dep.from_repo);
     Some(Wanted {
         recorded: out.recorded.clone()?,
         label: repo.show(&out.path),
@@ -157,7 +157,7 @@ fn want(repo: &Repo, out: &Out, parts: Option<Vec<String>>, repo_import: Option<
         remote: out.remote.as_ref().map(|name| name.to_lowercase()),
         push: out.push,
         kind: out.kind,
-        repo_import,
+        repo_import: imported.then(|| stage.file.clone()),
     })
 }
 

@@ -39,8 +39,6 @@ pub(crate) struct Config {
     /// Every other option by `section.option`.
     values: BTreeMap<String, String>,
     pub(crate) parsing: Parsing,
-    /// Where the default remote lies, when it is a local directory.
-    pub(crate) remote_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -82,10 +80,8 @@ impl Config {
             bool_optional: get("parsing.bool") == Some("boolean_optional"),
             list_append: get("parsing.list") == Some("append"),
         };
-        let url = remote.as_ref().and_then(|name| remotes.get(name)?.get("url"));
         Self {
             parsing,
-            remote_dir: url.filter(|url: &&String| !url.contains("://")).map(PathBuf::from),
             no_scm: flag("core.no_scm"),
             autostage: flag("core.autostage"),
             hardlink_lock: flag("core.hardlink_lock"),

@@ -216,8 +216,12 @@ fn entry(mut kept: Map, def_path: &str, recorded: &Recorded) -> Map {
         entry.insert("hash".into(), Value::from("md5"));
     }
     entry.insert("path".into(), Value::from(def_path));
+    // What a versioned remote calls the content holds as long as the content does.
+    let same = kept.get("md5").and_then(Value::as_str) == Some(recorded.md5.as_str());
     for key in HASH_KEYS.iter().chain(&["path", "files"]) {
-        kept.shift_remove(*key);
+        if !(same && matches!(*key, "etag" | "checksum" | "version_id" | "cloud")) {
+            kept.shift_remove(*key);
+        }
     }
     entry.extend(kept);
     entry
@@ -235,6 +239,23 @@ mod tests {
             let Value::Map(root) = Value::from_json(&case["dvc"]) else { panic!("a mapping") };
             assert_eq!(stage_md5(&root), case["md5"].as_str().expect("md5"), "{}", case["dvc"]);
         }
+    }
+
+    #[test]
+    fn the_version_on_a_remote_is_kept_with_the_content_it_names() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let path = dir.path().join("f.dvc");
+        let md5 = crate::hash::md5_bytes(b"1");
+        let text = format!(
+            "outs:\n- md5: {md5}\n  size: 1\n  hash: md5\n  path: f\n  cloud:\n    r:\n      version_id: v\n"
+        );
+        std::fs::write(&path, &text).expect("writes");
+        let mut recorded = Recorded { name: HashName::Md5, md5, size: Some(1), nfiles: None, isexec: false };
+        save(&path, "f", &recorded).expect("saves");
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), text);
+        recorded.md5 = crate::hash::md5_bytes(b"2");
+        save(&path, "f", &recorded).expect("saves");
+        assert!(!std::fs::read_to_string(&path).expect("reads").contains("cloud"));
     }
 
     #[test]

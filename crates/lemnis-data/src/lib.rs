@@ -43,7 +43,6 @@ mod listing;
 mod lockfile;
 mod locks;
 mod migrate;
-mod missing;
 mod output;
 mod params;
 mod pipeline;
@@ -96,8 +95,8 @@ pub use experiments::{
 pub use gc::{Collected, GcOptions, GcRemote, gc, gc_with_remote};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
 pub use imports::{
-    Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, get, get_url, import, import_url,
-    show_url, update,
+    Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, add_to_remote, get, get_url, import,
+    import_url, show_url, update,
 };
 pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use migrate::{Migrated, migrate};

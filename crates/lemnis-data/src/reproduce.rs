@@ -5,6 +5,7 @@
 //! threads of their own; everything that touches the repository happens on the caller's thread, under its
 //! lock, one stage after the other.
 
+mod fetch;
 mod pick;
 mod plan;
 mod prepare;
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::remote::OpenStore;
 use crate::repo::Repo;
 use crate::workspace::Workspace;
 
@@ -111,6 +113,16 @@ pub trait Observer {
         why: &str,
     ) -> Result<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>>;
 
+    /// Opens the remotes' stores; without them a reproduction pulls nothing.
+    fn stores(&self) -> Option<&dyn OpenStore> {
+        None
+    }
+
+    /// Data or earlier results could not be fetched; the reproduction goes on without them.
+    fn fetch_failed(&self, what: &str, error: &Error) {
+        let _ = (what, error);
+    }
+
     /// Called in a dry run for a stage that would run, with its commands; `cached` when its outputs would
     /// come from the cache.
     fn stage_would_run(&mut self, stage: &str, why: &str, cached: bool, commands: &[&str]) {
@@ -195,7 +207,7 @@ pub fn reproduce(repo: &Repo, how: &Reproduce, observer: &mut dyn Observer) -> R
     index.check(repo)?;
     let plan = plan::make(repo, &index, how)?;
     if how.pull && !how.no_run_cache && !how.dry {
-        crate::missing::fetch_runs(&mut workspace)?;
+        fetch::fetch_runs(&workspace, observer);
     }
     let result = schedule::Schedule::new(&mut workspace, &mut index, plan, how).run(observer);
     workspace.close()?;

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::output::unprotect as cut_loose;
 use crate::repo::Repo;
+use crate::stage::Stage;
 use crate::workspace::Workspace;
 use crate::{fsx, git};
 
@@ -29,7 +30,11 @@ pub fn remove(repo: &Repo, targets: &[String], outs: bool) -> Result<Vec<Removed
     let mut places = Vec::new();
     for target in targets {
         for at in stages_of(repo, &index, target)? {
-            definition::check_removable(repo, &index.stages[at])?;
+            if let Err(error) = definition::check_removable(repo, &index.stages[at]) {
+                // As in DVC the outputs are let go by then; they are kept even when their removal was asked for.
+                let_go(repo, &index.stages[at])?;
+                return Err(error);
+            }
             if !places.contains(&at) {
                 places.push(at);
             }
@@ -38,16 +43,10 @@ pub fn remove(repo: &Repo, targets: &[String], outs: bool) -> Result<Vec<Removed
     let mut removed = Vec::new();
     for at in places {
         let stage = &index.stages[at];
-        for out in &stage.outs {
-            if outs {
-                fsx::remove(&out.path)?;
-            } else if out.cache {
-                cut_loose(&out.path)?;
-            }
-            if repo.git_root().is_some() && out.cache {
-                git::unignore(&out.path)?;
-            }
+        for out in stage.outs.iter().filter(|_| outs) {
+            fsx::remove(&out.path)?;
         }
+        let_go(repo, stage)?;
         definition::remove(repo, stage)?;
         let shown = stage.outs.iter().map(|out| repo.show(&out.path)).collect();
         removed.push(Removed { stage: stage.address(repo), outs: shown });
@@ -68,6 +67,17 @@ pub fn remove(repo: &Repo, targets: &[String], outs: bool) -> Result<Vec<Removed
     }
     workspace.close()?;
     Ok(removed)
+}
+
+/// Cuts the outputs loose from the cache and takes back their lines of `.gitignore`.
+fn let_go(repo: &Repo, stage: &Stage) -> Result<()> {
+    for out in stage.outs.iter().filter(|out| out.cache) {
+        cut_loose(&out.path)?;
+        if repo.git_root().is_some() {
+            git::unignore(&out.path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Freezes stages, so that they are cut from what they depend on, or unfreezes them. Returns those that

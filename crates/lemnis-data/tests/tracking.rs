@@ -12,7 +12,8 @@ use std::process::Command;
 use common::{Directories, Project};
 use lemnis_data::{
     AddOptions, CheckoutOptions, CommitOptions, Environment, Error, GcOptions, GcRemote, Outside, Selection,
-    Transfer, add, checkout, commit, gc, gc_with_remote, move_output, remove, set_frozen, unprotect,
+    Transfer, add, add_to_remote, checkout, commit, gc, gc_with_remote, move_output, remove, set_frozen,
+    unprotect,
 };
 
 fn git(project: &Project, args: &[&str]) {
@@ -294,4 +295,31 @@ fn collection_on_a_remote_keeps_what_is_used() {
     run(&workspace, GcRemote::KeepUnsent(None));
     assert_eq!(objects(&project), 0, "the remote has all of it");
     assert!(run(&workspace, GcRemote::Collect(None)).removed_from_remotes.is_empty(), "known from there");
+}
+
+#[test]
+fn data_goes_to_a_remote_without_a_copy_here() {
+    let project = Project::new();
+    let (remote, source) = (tempfile::tempdir().expect("temp dir"), tempfile::tempdir().expect("temp dir"));
+    let url = remote.path().display().to_string();
+    project.write(".dvc/config", &format!("[core]\n    remote = r\n['remote \"r\"']\n    url = {url}\n"));
+    let big = source.path().join("big");
+    fs::create_dir(&big).expect("dir");
+    for (name, text) in [("a", "1"), ("b", "2"), ("same", "1")] {
+        fs::write(big.join(name), text).expect("writes");
+    }
+    let environment = Environment::default();
+    let outside =
+        Outside { stores: &Directories, progress: &Directories, jobs: None, environment: &environment };
+    let source = big.display().to_string();
+    let options = AddOptions::default();
+    let added = add_to_remote(&project.repo(), &source, None, &options, &outside).expect("sends");
+    assert_eq!((added.path.as_str(), added.dvc_file.as_str()), ("big", "big.dvc"));
+    assert_eq!((added.size_bytes, added.nfiles, objects(&project)), (3, Some(3), 0));
+    lemnis_data::pull(&project.repo(), &Transfer::default(), false, false, &Directories, &Directories)
+        .expect("pulls");
+    assert_eq!((project.read("big/a"), project.read("big/same")), ("1".into(), "1".into()));
+    add_to_remote(&project.repo(), "nowhere", None, &options, &outside).expect_err("no source");
+    let inside = AddOptions { out: Some("big/new".into()), ..options };
+    add_to_remote(&project.repo(), &source, None, &inside, &outside).expect_err("inside tracked data");
 }

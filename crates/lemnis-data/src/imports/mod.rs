@@ -10,6 +10,7 @@ mod import;
 mod place;
 mod source;
 mod spec;
+mod to_remote;
 mod update;
 mod url;
 
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use fetch::fetch_objects;
 pub use get::{Get, get, get_url, show_url};
 pub use import::{Extent, Import, ImportUrl, Imported, import, import_url};
+pub use to_remote::add_to_remote;
 pub(crate) use update::news;
 pub use update::{UpdateOptions, update};
 

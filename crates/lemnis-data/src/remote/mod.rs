@@ -52,6 +52,15 @@ pub trait Progress: Sync {
     fn done(&self, bytes: u64);
 }
 
+/// Tells nobody.
+pub(crate) struct Silent;
+
+impl Progress for Silent {
+    fn expect(&self, _what: &str, _objects: u64) {}
+
+    fn done(&self, _bytes: u64) {}
+}
+
 /// A name in the object store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Object {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::fetch::fetch;
 use super::record::{record, record_inputs};
 use super::task::{Task, log_path};
 use super::{Observer, Outcome, Reproduce};
 use crate::cache::Cache;
+use crate::collect::{Wanted, want};
 use crate::error::{Error, Result};
-use crate::hash::{HashName, Recorded};
+use crate::hash::HashName;
 use crate::index::Index;
 use crate::lockfile::LockEntry;
 use crate::output::unprotect;
@@ -15,10 +17,10 @@ use crate::repo::Repo;
 use crate::restore::Restored;
 use crate::run::{Job, StageGuard};
 use crate::rwlock::PathLocks;
-use crate::stage::{Cmd, Stage};
+use crate::stage::{Cmd, Out, Stage};
 use crate::status::deps;
 use crate::workspace::Workspace;
-use crate::{dvcfile, fsx, git, missing, runcache};
+use crate::{dvcfile, fsx, git, runcache};
 
 /// What is left to do.
 pub(super) enum Begun {
@@ -61,6 +63,7 @@ pub(super) fn begin(
     index: &mut Index,
     at: usize,
     start: &Start<'_>,
+    observer: &dyn Observer,
     guard: &mut Option<Arc<StageGuard>>,
     lines: &mut git::Added,
 ) -> Result<Begun> {
@@ -82,7 +85,7 @@ pub(super) fn begin(
     let paths = PathLocks::take(workspace.repo, &stage)?;
     refuse_tracked(workspace.repo, &stage)?;
     if how.pull && !start.force {
-        pull_inputs(workspace, index, &stage)?;
+        pull_inputs(workspace, index, &stage, observer)?;
     }
     let locked = if start.force { None } else { locked_entry(workspace, &stage)? };
     if let Err(error) = record_inputs(workspace, &mut stage, how.allow_missing) {
@@ -93,7 +96,7 @@ pub(super) fn begin(
     let entry = match locked {
         Some(entry) => Some(entry),
         None if start.force || how.no_run_cache => None,
-        None => found(workspace, &stage, how)?,
+        None => found(workspace, &stage, how, observer)?,
     };
     if let Some(entry) = entry {
         restore(workspace, &stage, &entry)?;
@@ -123,10 +126,14 @@ pub(super) fn begin(
 }
 
 /// Fetches what a stage made from the remote when nothing but that is missing; `false` when it is not there.
-pub(super) fn pull_outputs(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<bool> {
-    let wanted: Vec<Recorded> =
-        stage.outs.iter().filter(|out| out.cache).filter_map(|out| out.recorded.clone()).collect();
-    missing::fetch(workspace, &wanted)?;
+pub(super) fn pull_outputs(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    observer: &dyn Observer,
+) -> Result<bool> {
+    let outs = stage.outs.iter().filter(|out| out.cache);
+    let wanted: Vec<Wanted> = outs.filter_map(|out| want(workspace.repo, stage, out, None)).collect();
+    fetch(workspace, &wanted, observer)?;
     let cache = Cache::new(workspace.repo.config(), workspace.repo.scratch_dir());
     for out in &stage.outs {
         let Some(recorded) = &out.recorded else { return Ok(false) };
@@ -147,20 +154,25 @@ pub(super) fn pull_outputs(workspace: &mut Workspace<'_>, stage: &Stage) -> Resu
 }
 
 /// Brings missing dependencies from cache or remote.
-fn pull_inputs(workspace: &mut Workspace<'_>, index: &Index, stage: &Stage) -> Result<()> {
+fn pull_inputs(
+    workspace: &mut Workspace<'_>,
+    index: &Index,
+    stage: &Stage,
+    observer: &dyn Observer,
+) -> Result<()> {
     let cache = Cache::new(workspace.repo.config(), workspace.repo.scratch_dir());
     for dep in &stage.deps {
         if fsx::metadata(&dep.path)?.is_some() {
             continue;
         }
-        let outs = index.stages.iter().flat_map(|stage| &stage.outs);
-        let owner = outs.into_iter().find(|out| out.cache && dep.path.starts_with(&out.path));
-        let Some((path, recorded)) = owner.and_then(|out| Some((&out.path, out.recorded.clone()?))) else {
-            continue;
-        };
-        missing::fetch(workspace, std::slice::from_ref(&recorded))?;
+        let mut outs = index.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)));
+        let owner = outs.find(|(_, out)| out.cache && dep.path.starts_with(&out.path));
+        let wanted = owner.and_then(|(stage, out)| want(workspace.repo, stage, out, None));
+        let Some(wanted) = wanted else { continue };
+        fetch(workspace, std::slice::from_ref(&wanted), observer)?;
+        let Wanted { path, recorded, .. } = wanted;
         if workspace.cache.missing(&recorded)? == 0 {
-            workspace.restore(path, &recorded, false, &cache)?;
+            workspace.restore(&path, &recorded, false, &cache)?;
         }
     }
     Ok(())
@@ -215,13 +227,22 @@ fn locked_entry(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Option<L
 }
 
 /// What the command made earlier from the same inputs, its objects fetched when they may be.
-fn found(workspace: &mut Workspace<'_>, stage: &Stage, how: &Reproduce) -> Result<Option<LockEntry>> {
+fn found(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    how: &Reproduce,
+    observer: &dyn Observer,
+) -> Result<Option<LockEntry>> {
     if !how.pull {
         return runcache::find(workspace, stage);
     }
     let Some(entry) = runcache::newest(workspace, stage)? else { return Ok(None) };
-    let wanted: Vec<Recorded> = entry.outs.values().flatten().cloned().collect();
-    missing::fetch(workspace, &wanted)?;
+    let made = stage.outs.iter().filter_map(|out| {
+        let recorded = entry.outs.get(&out.def_path).cloned().flatten()?;
+        want(workspace.repo, stage, &Out { recorded: Some(recorded), ..out.clone() }, None)
+    });
+    let wanted: Vec<Wanted> = made.collect();
+    fetch(workspace, &wanted, observer)?;
     Ok(runcache::complete(workspace, stage, &entry)?.then_some(entry))
 }
 

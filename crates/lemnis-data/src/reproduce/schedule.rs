@@ -169,7 +169,7 @@ impl<'a, 'r> Schedule<'a, 'r> {
             && !how.dry
             && !force
             && stale::reasons(self.workspace, self.index, graph, at, true)?.is_empty()
-            && prepare::pull_outputs(self.workspace, &self.index.stages[at])?
+            && prepare::pull_outputs(self.workspace, &self.index.stages[at], observer)?
         {
             self.finish(at, Outcome::Pulled, &why, started, observer);
             return Ok(None);
@@ -183,7 +183,8 @@ impl<'a, 'r> Schedule<'a, 'r> {
             self.finish(at, outcome, &why, started, observer);
             return Ok(None);
         }
-        match prepare::begin(self.workspace, self.index, at, &start, &mut self.guard, &mut self.lines)? {
+        let (guard, lines) = (&mut self.guard, &mut self.lines);
+        match prepare::begin(self.workspace, self.index, at, &start, observer, guard, lines)? {
             Begun::Done(outcome) => {
                 self.finish(at, outcome, &why, started, observer);
                 Ok(None)

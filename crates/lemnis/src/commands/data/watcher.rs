@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use lemnis_app::project::Project;
-use lemnis_data::{Error, Observer, Outcome, Repo, Reproduce, StageOutcome, Stream};
+use lemnis_data::{Error, Observer, OpenStore, Outcome, Repo, Reproduce, StageOutcome, Stream};
 
 use super::lineage;
 use crate::client::running_server;
 use crate::context::Context;
-use crate::output::{self, FAINT, Failure};
+use crate::output::{self, FAINT, Failure, WARN};
 use crate::serve::Ephemeral;
+use crate::wiring::Clouds;
 
 /// How stages are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub enum Show {
 /// Prints the stages as they run, and starts a tracking server when the first one does and none runs yet.
 pub struct Watcher<'a> {
     context: &'a Context,
+    clouds: Clouds,
     root: std::path::PathBuf,
     environment: Option<Vec<(String, String)>>,
     ephemeral: Option<Ephemeral>,
@@ -49,6 +51,7 @@ impl<'a> Watcher<'a> {
         };
         Self {
             context,
+            clouds: Clouds::new(),
             root,
             environment: None,
             ephemeral: None,
@@ -128,6 +131,16 @@ impl<'a> Watcher<'a> {
 }
 
 impl Observer for Watcher<'_> {
+    fn stores(&self) -> Option<&dyn OpenStore> {
+        Some(&self.clouds)
+    }
+
+    fn fetch_failed(&self, what: &str, error: &Error) {
+        if self.shows() {
+            anstream::eprintln!("{WARN}warning:{WARN:#} {what} cannot be pulled: {error}");
+        }
+    }
+
     fn stage_will_run(
         &mut self,
         stage: &str,
