@@ -241,7 +241,9 @@ fn bring(
     let ignored = Ignored::ask(repo, std::slice::from_ref(planned))?;
     ignored.check(repo, planned)?;
     let missing = || Error::Missing { what: "file or directory", path: repo.show(source) };
-    let recorded = workspace.store(source, false)?.ok_or_else(missing)?;
+    // As in DVC an executable from elsewhere becomes a plain file.
+    let stored = workspace.store(source, false)?.ok_or_else(missing)?;
+    let recorded = Recorded { isexec: false, ..stored };
     let cache = crate::cache::Cache::new(repo.config(), repo.scratch_dir());
     workspace.restore(&planned.out, &recorded, options.force, &cache)?;
     ignored.add_line(&planned.out, lines)?;

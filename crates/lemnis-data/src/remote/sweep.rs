@@ -76,3 +76,58 @@ impl super::cloud::Cloud {
 fn is_oid_shard(name: &str) -> bool {
     name.len() == 2 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+    use object_store::PutPayload;
+
+    use super::*;
+    use crate::remote::{OpenError, OpenStore, OpenedStore};
+
+    struct Memory(Arc<InMemory>);
+
+    impl OpenStore for Memory {
+        fn open(&self, _: &str, _: &BTreeMap<String, String>) -> Result<OpenedStore, OpenError> {
+            Ok(OpenedStore { store: self.0.clone(), prefix: "some/prefix".into() })
+        }
+    }
+
+    #[test]
+    fn objects_of_a_store_are_found_and_removed_and_nothing_else() {
+        let memory = Memory(Arc::default());
+        let remote =
+            Remote::at("r", "s3://bucket/some/prefix", &BTreeMap::new(), &memory, None).expect("opens");
+        let oid = |at: usize| format!("{at:032x}");
+        let mut objects = vec![
+            Object { name: HashName::Md5, oid: oid(1) },
+            Object { name: HashName::Md5, oid: format!("{}.dir", oid(2)) },
+            Object { name: HashName::Dos2Unix, oid: oid(3) },
+            Object { name: HashName::Dos2Unix, oid: format!("{}.dir", oid(4)) },
+        ];
+        let Place::Store(cloud) = &remote.place else { panic!("a store") };
+        let put = |key: &Key| {
+            let put = cloud.store.put(key, PutPayload::from_static(b"x"));
+            cloud.runtime.block_on(put).expect("puts");
+        };
+        for object in &objects {
+            put(&cloud.key(&object.key()).expect("key"));
+        }
+        let others =
+            ["some/prefix/runs/00/x", "some/prefix/00/short", "some/prefix/files/md5/00/short", "00/else"];
+        others.iter().for_each(|other| put(&Key::from(*other)));
+        let mut found = remote.objects().expect("lists");
+        found.sort_by_key(Object::key);
+        objects.sort_by_key(Object::key);
+        assert_eq!(found, objects);
+        remote.remove(&objects).expect("removes");
+        remote.remove(&objects).expect("they are gone already");
+        assert!(remote.objects().expect("lists").is_empty());
+        for other in others {
+            cloud.runtime.block_on(memory.0.head(&Key::from(other))).expect("stays");
+        }
+    }
+}
