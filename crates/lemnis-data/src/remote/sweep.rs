@@ -82,8 +82,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use object_store::memory::InMemory;
     use object_store::PutPayload;
+    use object_store::memory::InMemory;
 
     use super::*;
     use crate::remote::{OpenError, OpenStore, OpenedStore};
