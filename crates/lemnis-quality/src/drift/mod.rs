@@ -153,7 +153,8 @@ pub struct DriftReport {
 
 /// Judges `current` against `reference`, column by column; only `columns` where they are named.
 ///
-/// A column that one of the tables lacks, an empty one, dates and identifiers are not computed, and say so.
+/// A column that the present table lacks drifted. One that the reference lacks, an empty one, dates and identifiers are
+/// not computed, and say so.
 pub fn compare(
     reference: &Table,
     current: &Table,
@@ -274,10 +275,10 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_went_away_says_so() {
+    fn a_column_that_went_away_drifted_and_says_so() {
         let current = table(500, 0.0, 0).drop(&["x"]).unwrap();
         let report = compare(&table(2000, 0.0, 0), &current, None, &DriftSettings::default()).unwrap();
-        assert_eq!(report.columns[0].status, Status::NotComputed);
-        assert!(report.columns[0].reason.as_deref().unwrap().contains("not there"));
+        assert_eq!(report.columns[0].status, Status::Drift);
+        assert!(report.columns[0].reason.as_deref().unwrap().contains("is gone"));
     }
 }
