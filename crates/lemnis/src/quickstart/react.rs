@@ -43,7 +43,7 @@ pub async fn react(it: &Loop<'_>, step: &Step, journal: &mut Journal) -> Result<
                 .again(format!("lemnis retrain {name}"));
         return Ok((outcome, json!({ "champion": 1 })));
     }
-    let run = retrain(it, step, &name, live.shifted.rows()).await?;
+    let run = retrain(it, step, &name, &traffic, &live.shifted, &target).await?;
     let report = it.app.gate_reports.latest(Some(&name), 1).await?.into_iter().next();
     let report =
         report.ok_or_else(|| Failure::new(ErrorKind::Internal, "the retrain left no gate report"))?;
@@ -81,7 +81,14 @@ pub async fn react(it: &Loop<'_>, step: &Step, journal: &mut Journal) -> Result<
 }
 
 /// Has the monitor judge the changed rows and react; waits for the flow run that it starts.
-async fn retrain(it: &Loop<'_>, step: &Step, endpoint: &str, rows: usize) -> Result<FlowRun, Failure> {
+async fn retrain(
+    it: &Loop<'_>,
+    step: &Step,
+    endpoint: &str,
+    traffic: &Traffic,
+    shifted: &Table,
+    target: &str,
+) -> Result<FlowRun, Failure> {
     step.says("drift → retrain");
     let earlier = it.app.queue.list(20).await?;
     let is_of_use = |run: &FlowRun| !matches!(run.state, FlowState::Failed | FlowState::Cancelled);
@@ -91,11 +98,17 @@ async fn retrain(it: &Loop<'_>, step: &Step, endpoint: &str, rows: usize) -> Res
         None => {
             let cmd = Check {
                 endpoint: endpoint.to_owned(),
-                rows: Some(rows),
+                rows: Some(shifted.rows()),
                 request_prefix: Some(SHIFTED.to_owned()),
                 react: true,
             };
-            let checked = monitor::check(&it.app, &it.who, &cmd).await?;
+            let mut checked = monitor::check(&it.app, &it.who, &cmd).await?;
+            if checked.drift.outcome == lemnis_quality::Outcome::NotComputed {
+                // The end of a killed server's prediction log is lost: the rows are sent again under the same ids.
+                traffic.send(shifted, target, SHIFTED).await?;
+                traffic.tell_truth(shifted, target, SHIFTED).await?;
+                checked = monitor::check(&it.app, &it.who, &cmd).await?;
+            }
             checked.flow_run.ok_or_else(|| {
                 Failure::new(
                     ErrorKind::Conflict,
