@@ -58,8 +58,6 @@ pub(crate) async fn newest(app: &App, endpoint: &str, wanted: &Wanted) -> Result
     let since = wanted.from_ms.unwrap_or_default();
     let mut limit = wanted.rows.max(1).saturating_mul(READ_AHEAD);
     loop {
-        // What a verdict is made from must not vanish with the process: it is on disk first.
-        app.predictions.flush().await.context("writing the prediction log")?;
         let log = app.predictions.read(endpoint, since, limit).await.context("reading the prediction log")?;
         let all = log.rows() < limit;
         let asked = wanted.clone();

@@ -104,12 +104,15 @@ async fn runs_are_sorted_and_filtered(client: &Client, base: &str) -> Result<(),
     client.find(Locator::LinkText("roc_auc")).await?.click().await?;
     let best = ["patient-owl-1", "bold-<i>fox</i>-2", "shy-newt-3"];
     assert_eq!(texts(client, "tbody th a").await?, best, "best first, and names are no markup");
-    client.find(Locator::Css("th[aria-sort=descending] a")).await?.click().await?;
+    client.wait().for_element(Locator::Css("th[aria-sort=descending] a")).await?.click().await?;
+    client.wait().for_element(Locator::Css("th[aria-sort=ascending]")).await?;
     assert_eq!(texts(client, "tbody th a").await?, [best[2], best[1], best[0]]);
 
     let field = client.find(Locator::Id("filter")).await?;
     field.send_keys("metrics.roc_auc > 0.8 and params.trees = '200'").await?;
     client.find(Locator::Css("form.filter button")).await?.click().await?;
+    // The attribute, unlike what was typed, comes with the answer.
+    client.wait().for_element(Locator::Css("#filter[value^=metrics]")).await?;
     assert_eq!(texts(client, "tbody th a").await?, ["patient-owl-1"]);
 
     client.goto(&format!("{base}/runs?filter=metrics.roc_auc%20%3E")).await?;
