@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use lemnis_app::model::CHAMPION;
 use lemnis_app::monitor::{self, Check};
 use lemnis_app::release::{self, Deploy};
 use lemnis_core::ErrorKind;
@@ -64,9 +63,11 @@ pub async fn react(it: &Loop<'_>, step: &Step, journal: &mut Journal) -> Result<
         };
     }
 
-    let champion = it.app.registry.version_by_alias(&name, CHAMPION).await?;
-    let champion =
-        champion.ok_or_else(|| Failure::new(ErrorKind::Internal, "no version is the champion"))?.version;
+    // The endpoint's own state ends with the rollout; the alias follows a moment later.
+    let serving = it.app.rollouts.get_endpoint(&name).await?;
+    let champion = serving
+        .ok_or_else(|| Failure::new(ErrorKind::Internal, format!("endpoint {name} went away")))?
+        .champion_version;
     let other = if champion == challenger { champion.saturating_sub(1).max(1) } else { challenger };
     if other != champion {
         let done = drill(it, step, &traffic, &live.same, &target, &name, other).await?;
