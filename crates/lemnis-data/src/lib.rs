@@ -47,6 +47,7 @@ mod output;
 mod params;
 mod pipeline;
 mod plots;
+mod process;
 mod progress;
 mod pull;
 mod pyjson;

@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpgid, kill_process_group, test_kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 use crate::error::{Error, Result};
 use crate::fsx;
+use crate::process::lives;
 use crate::repo::Repo;
 use crate::reproduce::Stream;
 
@@ -241,15 +242,15 @@ fn end_orphans(dir: &Path) -> Result<()> {
         let path = entry.map_err(Error::io("list", dir))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let owner = name.strip_prefix("stage-").and_then(|rest| rest.strip_suffix(".lock"));
-        let Some(owner) = owner.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else { continue };
-        if test_kill_process(owner).is_err() {
+        let Some(owner) = owner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        if !lives(owner) {
             end_orphan(&path, owner)?;
         }
     }
     Ok(())
 }
 
-fn end_orphan(path: &Path, owner: Pid) -> Result<()> {
+fn end_orphan(path: &Path, owner: u32) -> Result<()> {
     let note = path.with_extension("pid");
     let started = Instant::now();
     let lock = open_lock(path)?;
@@ -258,7 +259,7 @@ fn end_orphan(path: &Path, owner: Pid) -> Result<()> {
             Ok(()) => break,
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
             Err(TryLockError::WouldBlock) if started.elapsed() > GRACE => {
-                let holder = format!("a stage of process {}, which was killed", owner.as_raw_nonzero());
+                let holder = format!("a stage of process {owner}, which was killed");
                 return Err(Error::Locked { holder });
             }
             Err(TryLockError::WouldBlock) => {}

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::process::lives;
 use crate::repo::Repo;
 use crate::stage::Stage;
 use crate::{fsx, locks};
@@ -148,11 +148,6 @@ fn busy(path: String, holder: &Holder) -> Error {
 fn overlap(one: &str, other: &str) -> bool {
     let (one, other) = (Path::new(one), Path::new(other));
     one.starts_with(other) || other.starts_with(one)
-}
-
-fn lives(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
 }
 
 #[cfg(test)]

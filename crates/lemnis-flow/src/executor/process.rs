@@ -39,7 +39,7 @@ impl ProcessExecutor {
             std::fs::create_dir_all(folder).map_err(failed("created"))?;
         }
         let mut file = OpenOptions::new().create(true).append(true).open(log).map_err(failed("created"))?;
-        if orphan::end_earlier(log) {
+        if orphan::end_earlier(log, &run.id) {
             writeln!(file, "[the process of an earlier attempt was still running and has been ended]")
                 .map_err(failed("written"))?;
         }
@@ -55,7 +55,7 @@ impl ProcessExecutor {
             .args(arguments)
             .current_dir(&self.directory)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("LEMNIS_FLOW_RUN", &run.id)
+            .env(orphan::RUN_VARIABLE, &run.id)
             .env("LEMNIS_FLOW_ATTEMPT", run.attempt.to_string())
             .stdin(Stdio::null())
             .stdout(file)
