@@ -119,9 +119,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("run.log");
         let run = format!("test-{}", std::process::id());
-        let mut child = std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, &run).spawn().unwrap();
+        let mut child =
+            std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, &run).spawn().unwrap();
         assert!(end_earlier(&log, &run));
-        assert!(!end_earlier(&log, &run), "what has ended is not found again, even before its parent has seen it");
+        assert!(
+            !end_earlier(&log, &run),
+            "what has ended is not found again, even before its parent has seen it"
+        );
         assert!(!child.wait().unwrap().success());
     }
 }

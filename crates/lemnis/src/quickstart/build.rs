@@ -18,6 +18,8 @@ use crate::commands::data::watcher::{Show, Watcher, ran};
 use crate::output::{self, Failure, io_failure};
 
 const SUITE: &str = "checks/raw.yaml";
+/// Where the rows that are replayed against the endpoint are kept.
+pub const LIVE_ROWS: &str = ".lemnis/quickstart/live.parquet";
 
 pub async fn data(it: &Loop<'_>, step: &Step, journal: &mut Journal) -> Result<(Outcome, Value), Failure> {
     let root = it.app.project.root().to_path_buf();
@@ -64,11 +66,20 @@ pub async fn pipeline(it: &Loop<'_>, step: &Step, _: &mut Journal) -> Result<(Ou
     if second > 0 {
         return Err(Failure::new(ErrorKind::Internal, format!("a second repro ran {second} stages again")));
     }
+    keep_live_rows(&root)?;
     let outcome =
         Outcome::new(format!("{ran} stages ran: prepare → train → evaluate; dvc.lock says from what"))
             .and(format!("repro again: nothing to do, in {}", output::duration(again.elapsed())))
             .again("lemnis repro");
     Ok((outcome, json!({ "ran": ran })))
+}
+
+/// Keeps the rows that will be replayed. A retrain makes the pipeline's outputs anew, at any time: one that goes on
+/// after an interrupted start removes them while the replay goes on, too.
+fn keep_live_rows(root: &Path) -> Result<(), Failure> {
+    let (from, to) = (root.join("data/prepared/live.parquet"), root.join(LIVE_ROWS));
+    let rows = std::fs::read(&from).map_err(io_failure(format!("reading {}", from.display())))?;
+    write_bytes(&to, &rows)
 }
 
 /// Runs the stale stages; returns how many ran.
@@ -142,10 +153,14 @@ fn commit(root: &Path, paths: &[&str], message: &str) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(io_failure(format!("creating {}", parent.display())))?;
     }
-    lemnis_core::write_whole(path, |out| out.write_all(text.as_bytes()))
+    lemnis_core::write_whole(path, |out| out.write_all(bytes))
         .map_err(io_failure(format!("writing {}", path.display())))
 }
 

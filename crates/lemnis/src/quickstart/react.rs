@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lemnis_app::monitor::{self, Check};
 use lemnis_app::release::{self, Deploy};
 use lemnis_core::ErrorKind;
-use lemnis_flow::{FlowRun, FlowState};
+use lemnis_flow::{FlowRun, FlowState, New};
 use lemnis_serving::Fault;
 use lemnis_serving::rollout::{Rollout, RolloutState};
 use lemnis_table::Table;
@@ -92,9 +92,9 @@ async fn retrain(
 ) -> Result<FlowRun, Failure> {
     step.says("drift → retrain");
     let earlier = it.app.queue.list(20).await?;
-    let is_of_use = |run: &FlowRun| !matches!(run.state, FlowState::Failed | FlowState::Cancelled);
-    let known = earlier.into_iter().find(|run| run.trigger["endpoint"] == endpoint && is_of_use(run));
+    let known = earlier.into_iter().find(|run| run.flow == "retrain" && run.trigger["endpoint"] == endpoint);
     let id = match known {
+        Some(run) if matches!(run.state, FlowState::Failed | FlowState::Cancelled) => again(it, &run).await?,
         Some(run) => run.id,
         None => {
             let cmd = Check {
@@ -146,6 +146,19 @@ async fn retrain(
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Queues what `ended` could not finish in an earlier start, such as one that lost each attempt to a kill.
+async fn again(it: &Loop<'_>, ended: &FlowRun) -> Result<String, Failure> {
+    let run = New {
+        flow: ended.flow.clone(),
+        command: ended.command.clone(),
+        trigger: ended.trigger.clone(),
+        idempotency_key: Some(format!("again/{}", ended.id)),
+        max_attempts: ended.max_attempts,
+        created_ms: it.context.clock.now_ms(),
+    };
+    Ok(it.app.queue.enqueue(run).await?.id)
 }
 
 /// The last lines of a flow run's log.

@@ -6,6 +6,7 @@ use lemnis_table::Table;
 use serde_json::{Value, json};
 
 use super::Loop;
+use super::build::LIVE_ROWS;
 use super::display::Outcome;
 use super::journal::Journal;
 use super::traffic::Traffic;
@@ -52,5 +53,5 @@ pub async fn serve(it: &Loop<'_>, journal: &mut Journal) -> Result<(Outcome, Val
 
 /// The rows that no model saw, kept to be replayed.
 pub fn live_rows(it: &Loop<'_>) -> Result<Table, Failure> {
-    Ok(lemnis_app::frame::read_table(&it.app.project.root().join("data/prepared/live.parquet"))?)
+    Ok(lemnis_app::frame::read_table(&it.app.project.root().join(LIVE_ROWS))?)
 }
