@@ -27,6 +27,8 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<bool> 
     } else {
         tests.arg("test");
     }
+    // One run tells of every failure.
+    tests.arg("--no-fail-fast");
     if arguments.is_empty() {
         tests.arg("--workspace");
     }
