@@ -8,7 +8,9 @@ pub mod bootstrap;
 pub mod drift;
 mod error;
 pub mod expectation;
+pub mod fairness;
 pub mod metrics;
+pub mod paired;
 pub mod profile;
 mod verdict;
 
