@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use lemnis_core::Role;
 use lemnis_quality::drift::DriftSettings;
 use lemnis_serving::rollout::Policy;
-use lemnis_tracking::gate::Rule;
+use lemnis_tracking::gate::{Approval, Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -71,9 +72,137 @@ pub struct ModelSettings {
     pub holdout: PathBuf,
     /// The metric that the gate, the pages and live monitoring look at first.
     pub metric: String,
-    /// What a version must show before it may serve.
+    /// What a version must show before it may serve: the gate of `production`, whose alias is `champion`.
     #[serde(default)]
     pub gate: Vec<Rule>,
+    /// Further places that versions are let into, each by a gate of its own.
+    #[serde(default)]
+    pub environments: IndexMap<String, EnvironmentSettings>,
+}
+
+/// A place that versions are let into, such as `staging`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentSettings {
+    /// The alias of the version that is in it; the environment's own name where none is given.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// The environment whose gate a version must have passed before.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// Whether only the gate may move the alias: MLflow clients are refused.
+    #[serde(default)]
+    pub protected: bool,
+    /// What a version must show.
+    #[serde(default)]
+    pub gate: Vec<Rule>,
+}
+
+/// The environment of the version that serves.
+pub const PRODUCTION: &str = "production";
+
+/// An environment with every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Environment<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The alias of the version that is in it.
+    pub alias: &'a str,
+    /// The environment whose gate a version must have passed before.
+    pub after: Option<&'a str>,
+    /// Whether only the gate may move the alias.
+    pub protected: bool,
+    /// What a version must show.
+    pub gate: &'a [Rule],
+}
+
+impl ModelSettings {
+    /// The environment called `name`, [`PRODUCTION`] where none is given, or an error that names those there are.
+    pub fn environment<'a>(&'a self, name: Option<&'a str>) -> Result<Environment<'a>, Error> {
+        let name = name.unwrap_or(PRODUCTION);
+        let found = self.environments().find(|environment| environment.name == name);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.environments().map(|environment| environment.name).collect();
+            Error::invalid_with(
+                format!("the model has no environment {name:?}"),
+                format!("it has {}; others are declared in {FILE}", names.join(", ")),
+            )
+        })
+    }
+
+    /// Every environment, [`PRODUCTION`] among them whether it is declared or not.
+    pub fn environments(&self) -> impl Iterator<Item = Environment<'_>> {
+        let implied = Environment {
+            name: PRODUCTION,
+            alias: crate::model::CHAMPION,
+            after: None,
+            protected: false,
+            gate: &self.gate,
+        };
+        let implied = (!self.environments.contains_key(PRODUCTION)).then_some(implied);
+        let declared = self.environments.iter().map(|(name, own)| {
+            let (alias, gate) = match name.as_str() {
+                PRODUCTION if own.gate.is_empty() => (crate::model::CHAMPION, &self.gate),
+                PRODUCTION => (crate::model::CHAMPION, &own.gate),
+                _ => (name.as_str(), &own.gate),
+            };
+            Environment {
+                name,
+                alias: own.alias.as_deref().unwrap_or(alias),
+                after: own.after.as_deref(),
+                protected: own.protected,
+                gate,
+            }
+        });
+        implied.into_iter().chain(declared)
+    }
+
+    /// What is wrong with the environments and their gates, if anything.
+    fn check(&self) -> Result<(), String> {
+        let declared = self.environments.get(PRODUCTION);
+        if declared.is_some_and(|own| !own.gate.is_empty()) && !self.gate.is_empty() {
+            return Err(
+                "`gate` and `environments.production.gate` are the same gate: write one of them".to_owned()
+            );
+        }
+        let mut aliases = std::collections::BTreeMap::new();
+        for environment in self.environments() {
+            if let Some(other) = aliases.insert(environment.alias, environment.name) {
+                return Err(format!(
+                    "environments {other:?} and {:?} share the alias {:?}",
+                    environment.name, environment.alias
+                ));
+            }
+            for rule in environment.gate {
+                if let Rule::Approval(Approval { role, .. }) = rule
+                    && serde_json::from_value::<Role>(role.as_str().into()).is_err()
+                {
+                    return Err(format!(
+                        "the gate of {:?} asks for an approval by the unknown role {role:?}",
+                        environment.name
+                    ));
+                }
+            }
+            // A chain as long as the list of environments comes back to itself.
+            let mut before = environment.after;
+            for _ in 0..=self.environments.len() + 1 {
+                let Some(name) = before else { break };
+                before = match self.environments().find(|other| other.name == name) {
+                    Some(other) => other.after,
+                    None => {
+                        return Err(format!(
+                            "{:?} comes after the unknown environment {name:?}",
+                            environment.name
+                        ));
+                    }
+                };
+            }
+            if before.is_some() {
+                return Err(format!("environment {:?} comes after itself", environment.name));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A stable name that answers predictions.
@@ -170,6 +299,9 @@ impl Settings {
                     endpoint.model_name()
                 ));
             }
+        }
+        for (name, model) in &settings.models {
+            model.check().map_err(|problem| format!("models.{name}: {problem}"))?;
         }
         let paths = settings
             .models

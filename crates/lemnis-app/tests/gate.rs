@@ -23,11 +23,11 @@ async fn alias(world: &World, name: &str, version: u32) {
 async fn a_report_is_found_again_for_the_same_champion_and_no_other() {
     let world = world("    gate: [{better_than: champion, metric: roc_auc}]\n").await;
     alias(&world, "champion", 1).await;
-    let first = gate(&world.app, &world.who, MODEL, 3).await.unwrap();
-    let again = gate(&world.app, &world.who, MODEL, 3).await.unwrap();
+    let first = gate(&world.app, &world.who, MODEL, 3, None).await.unwrap();
+    let again = gate(&world.app, &world.who, MODEL, 3, None).await.unwrap();
     assert_eq!(first, again);
     alias(&world, "champion", 2).await;
-    let other = gate(&world.app, &world.who, MODEL, 3).await.unwrap();
+    let other = gate(&world.app, &world.who, MODEL, 3, None).await.unwrap();
     assert_ne!(first.id, other.id);
     assert_eq!((first.champion_version, other.champion_version), (Some(1), Some(2)));
 }
@@ -41,7 +41,7 @@ async fn each_rule_compares_with_its_own_alias_metric_and_confidence() {
     let world = world(rules).await;
     alias(&world, "champion", 2).await;
     alias(&world, "baseline", 1).await;
-    let report = gate(&world.app, &world.who, MODEL, 3).await.unwrap();
+    let report = gate(&world.app, &world.who, MODEL, 3, None).await.unwrap();
     let compared = report.inputs["comparisons"].as_array().unwrap();
     let said: Vec<_> = compared
         .iter()

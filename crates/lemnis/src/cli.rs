@@ -60,6 +60,8 @@ pub enum Command {
     /// Look at registered models, and move their aliases through the gate
     #[command(subcommand)]
     Models(Models),
+    /// Ask whether a version may pass its gate: a table, JSON or Markdown, and exit code 0 or 1
+    Gate(crate::commands::gate::Gate),
     /// Give a model version an endpoint's traffic, step by step
     Deploy(Deploy),
     /// Give all traffic back to the version that served before, at once
@@ -186,13 +188,33 @@ pub enum Runs {
 pub enum Models {
     /// Registered models with their versions and aliases
     List,
-    /// Move the champion alias to a version that the gate lets through
+    /// Say that a version may pass a gate, or that it may not; each person's latest word counts
     #[command(
-        after_help = "Examples:\n  lemnis models promote churn@challenger\n  lemnis models promote churn/3"
+        after_help = "Examples:\n  lemnis models approve churn/3 --comment \"segments looked at, calibration fine\"\n  lemnis models approve churn/3 --reject --comment \"worse for new customers\""
+    )]
+    Approve {
+        /// MODEL@ALIAS or MODEL/VERSION
+        model: String,
+        /// Why; kept with your name as evidence
+        #[arg(long, short = 'm', value_name = "TEXT")]
+        comment: String,
+        /// Say that it may not pass
+        #[arg(long)]
+        reject: bool,
+        /// The environment (default: production)
+        #[arg(long, short, value_name = "NAME")]
+        environment: Option<String>,
+    },
+    /// Move an environment's alias to a version that its gate lets through
+    #[command(
+        after_help = "Examples:\n  lemnis models promote churn@challenger\n  lemnis models promote churn/3\n  lemnis models promote churn/3 --environment staging"
     )]
     Promote {
         /// MODEL@ALIAS or MODEL/VERSION
         model: String,
+        /// The environment (default: production, whose alias is champion)
+        #[arg(long, short, value_name = "NAME")]
+        environment: Option<String>,
     },
 }
 

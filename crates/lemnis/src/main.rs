@@ -68,6 +68,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Drift(arguments) => commands::check::drift(&context, arguments),
         Command::Runs(arguments) => commands::runs::runs(&context, arguments).map(|()| 0),
         Command::Models(arguments) => commands::models::models(&context, arguments),
+        Command::Gate(arguments) => commands::gate::gate(&context, arguments),
         Command::Deploy(arguments) => commands::models::deploy(&context, arguments).map(|()| 0),
         Command::Rollback(arguments) => commands::models::rollback(&context, arguments).map(|()| 0),
         Command::Reproduce(arguments) => commands::reproduce::reproduce(&context, arguments),

@@ -1,7 +1,8 @@
 //! Models on the same rows, with the luck that those rows bring: two of them against each other, or one against a bound.
 
 use lemnis_quality::bootstrap::{Paired, RocAuc, paired};
-use lemnis_tracking::gate::Comparison;
+use lemnis_quality::paired::{delong, mcnemar};
+use lemnis_tracking::gate::{BetterThan, Comparison, Test};
 
 use crate::stage::{Scores, Truth, higher_is_better, scalar_metrics};
 use crate::{Context, Error};
@@ -16,27 +17,47 @@ const SEED: u64 = 20_260_101;
 /// A metric of one model when each row counts so many times.
 type Measure<'a> = Box<dyn Fn(&[u32]) -> f64 + Sync + 'a>;
 
-/// Compares by `metric`: a paired bootstrap with an interval at `confidence`.
+/// Compares as `rule` asks for: an interval of the difference at its confidence.
 pub(super) fn compare(
-    metric: &str,
-    confidence: f64,
+    rule: &BetterThan,
     truth: &Truth,
     champion: &Scores,
     challenger: &Scores,
 ) -> Result<Comparison, Error> {
+    let BetterThan { metric, confidence, .. } = rule;
     let rows = truth.rows();
-    let (a, b) = (measure(metric, truth, champion)?, measure(metric, truth, challenger)?);
-    let better = higher_is_better(metric);
-    let found = paired(|counts| (a(counts), b(counts)), rows, better, RESAMPLES, SEED, confidence)
-        .context("comparing with the champion")?;
+    let found = match (rule.test, truth, champion, challenger) {
+        (Test::Delong, Truth::Binary(labels), Scores::Binary(before), Scores::Binary(after)) => {
+            delong(labels, before, after, *confidence)
+        }
+        (Test::Mcnemar, _, _, _) => {
+            let right = |scores| -> Result<Vec<bool>, Error> {
+                Ok(row_values("accuracy", truth, scores)?.into_iter().map(|value| value == 1.0).collect())
+            };
+            mcnemar(&right(champion)?, &right(challenger)?, *confidence)
+        }
+        (Test::Delong, ..) => {
+            return Err(Error::invalid_with(
+                "`test: delong` compares models of two classes",
+                "leave `test` out of the gate rule",
+            ));
+        }
+        (Test::Bootstrap, ..) => {
+            let (a, b) = (measure(metric, truth, champion)?, measure(metric, truth, challenger)?);
+            let better = higher_is_better(metric);
+            paired(|counts| (a(counts), b(counts)), rows, better, RESAMPLES, SEED, *confidence)
+        }
+    };
+    let found = found.context("comparing with the champion")?;
     Ok(Comparison {
-        metric: metric.to_owned(),
+        metric: metric.clone(),
         champion: found.champion,
         challenger: found.challenger,
         difference: found.difference,
         low: found.low,
         high: found.high,
         p_better: found.p_better,
+        test: rule.test,
         resamples: found.resamples,
         seed: found.seed,
         rows,

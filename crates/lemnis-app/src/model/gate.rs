@@ -3,122 +3,129 @@
 use std::collections::BTreeMap;
 
 use lemnis_core::{Action, Digest, Principal};
-use lemnis_model::Model;
-use lemnis_tracking::gate::{Check, Comparison, Rule, decide};
+use lemnis_tracking::gate::{Check, Rule, check};
 use lemnis_tracking::{GateReport, ModelVersion};
-use serde::Serialize;
 
-use super::compare::compare;
+use super::findings::{Rival, known, measure};
 use super::{CHAMPION, MODEL_DIGEST};
 use crate::frame::read_table;
-use crate::settings::ModelSettings;
-use crate::stage::{Scores, Truth, scalar_metrics, score};
+use crate::settings::{Environment, PRODUCTION};
 use crate::{App, Context, Error, artifact, authorise, blocking};
 
-/// A version that rules name by alias, and its model.
-struct Rival {
-    version: u32,
-    model: Model,
-}
-
-/// What a rule that compares found, beside the alias and the version that it compared with.
-#[derive(Serialize)]
-struct Compared {
-    alias: String,
-    version: u32,
-    #[serde(flatten)]
-    comparison: Comparison,
-}
-
-/// What the holdout rows say.
-struct Judged {
-    rows: usize,
-    metrics: BTreeMap<String, f64>,
-    passed: bool,
-    checks: Vec<Check>,
-    compared: Vec<Compared>,
-}
-
-/// Runs version `number` of `model` through its gate and keeps the report.
+/// Runs version `number` of `model` through the gate of `environment`, production where none is given, and keeps the
+/// report.
 ///
-/// The decision depends on the version, the versions that its rules name, the holdout and the rules alone: where a
-/// report on the same of them exists, it is returned as it is.
-pub async fn gate(app: &App, who: &Principal, model: &str, number: u32) -> Result<GateReport, Error> {
+/// The decision depends on the version, the versions that its rules name, the holdout, the rules and what people and
+/// earlier reports say alone: where a report on the same of them exists, it is returned as it is.
+pub async fn gate(
+    app: &App,
+    who: &Principal,
+    model: &str,
+    number: u32,
+    environment: Option<&str>,
+) -> Result<GateReport, Error> {
     authorise(who, Action::Write)?;
     let settings = app.project.settings()?.model(model)?.clone();
+    let environment = settings.environment(environment)?;
     let challenger = version(app, model, number).await?;
-    let named = named(app, &settings, model, number).await?;
-    let champion = named.get(CHAMPION).and_then(Option::as_ref);
+    let named = named(app, &environment, model, number).await?;
+    let champion = named.get(environment.alias).and_then(Option::as_ref);
+    let known = known(app, &environment, &challenger).await?;
+    let before = passed_before(app, &environment, &challenger).await?;
 
     let holdout = app.project.root().join(&settings.holdout);
     let path = holdout.clone();
     let holdout_digest =
         blocking(move || Ok(Digest::sha256(&std::fs::read(&path).map_err(Error::file(&path, "read"))?)))
             .await?;
-    let id = report_id(model, &challenger, &named, &holdout_digest, &settings.gate)?;
+    let known_checks: Vec<Check> =
+        known.iter().map(|(place, found)| check(&environment.gate[*place], found)).collect();
+    let task = (&settings.task, &settings.target, &settings.positive);
+    let rules = (environment.name, environment.gate, task, &known_checks, &before);
+    let id = report_id(model, &challenger, &named, &holdout_digest, &rules)?;
     if let Some(report) = app.gate_reports.get(&id).await.context("looking for the gate report")? {
         return Ok(report);
     }
 
     let candidate = load(app, &challenger).await?;
     let mut rivals = BTreeMap::new();
-    for rule in &settings.gate {
-        let Rule::BetterThan { alias, .. } = rule else { continue };
+    for alias in environment.gate.iter().filter_map(rival) {
         if let Some(Some(rival)) = named.get(alias)
             && !rivals.contains_key(alias)
         {
             let loaded = Rival { version: rival.version, model: load(app, rival).await? };
-            rivals.insert(alias.clone(), loaded);
+            rivals.insert(alias.to_owned(), loaded);
         }
     }
-    let rules = settings.clone();
-    let judged = blocking(move || {
+    let (own, gate) = (settings.clone(), environment.gate.to_vec());
+    let mut measured = blocking(move || {
         let holdout = read_table(&holdout)?;
-        judge(&rules, &holdout, &candidate, &rivals)
+        measure(&own, &gate, &holdout, &candidate, &rivals)
     })
     .await?;
+    measured.findings.extend(known);
+    let checks: Vec<Check> =
+        before
+            .into_iter()
+            .chain(
+                environment.gate.iter().zip(0..).filter_map(|(rule, place)| {
+                    measured.findings.get(&place).map(|found| check(rule, found))
+                }),
+            )
+            .collect();
     // Pages show one comparison: the one with the champion, where a rule asks for it.
-    let shown = judged.compared.iter().find(|one| one.alias == CHAMPION).or(judged.compared.first());
+    let shown = measured.compared.iter().find(|one| one.alias == CHAMPION).or(measured.compared.first());
     let report = GateReport {
         id: id.clone(),
         at_ms: app.clock.now_ms(),
         model: model.to_owned(),
         challenger_version: Some(number),
         champion_version: champion.map(|champion| champion.version),
-        passed: judged.passed,
+        passed: checks.iter().all(|check| check.passed),
         inputs: serde_json::json!({
+            "environment": environment.name,
             "challenger_digest": challenger.tag(MODEL_DIGEST),
             "champion_digest": champion.and_then(|champion| champion.tag(MODEL_DIGEST)),
             "holdout": settings.holdout,
             "holdout_digest": holdout_digest,
-            "holdout_rows": judged.rows,
-            "metrics": judged.metrics,
+            "holdout_rows": measured.rows,
+            "metrics": measured.metrics,
             "comparison": shown.map(|one| &one.comparison),
-            "comparisons": judged.compared,
-            "rules": settings.gate,
+            "comparisons": measured.compared,
+            "groups": measured.groups,
+            "rules": environment.gate,
         }),
-        checks: judged.checks,
+        checks,
     };
     app.gate_reports.insert(&report).await.context("keeping the gate report")?;
     let kind = if report.passed { "gate.passed" } else { "gate.failed" };
-    let data = serde_json::json!({ "report": id, "version": number, "checks": report.checks });
+    let data = serde_json::json!({
+        "report": id,
+        "version": number,
+        "environment": environment.name,
+        "checks": report.checks,
+    });
     app.record(id.clone(), who, kind, format!("model/{model}"), data).await?;
     Ok(report)
 }
 
-/// The versions behind the champion's alias and those that rules name; a version is no rival of itself.
+/// The alias that a rule compares with.
+fn rival(rule: &Rule) -> Option<&str> {
+    match rule {
+        Rule::BetterThan(rule) => Some(&rule.alias),
+        _ => None,
+    }
+}
+
+/// The versions behind the environment's alias and those that rules name; a version is no rival of itself.
 async fn named(
     app: &App,
-    settings: &ModelSettings,
+    environment: &Environment<'_>,
     model: &str,
     number: u32,
 ) -> Result<BTreeMap<String, Option<ModelVersion>>, Error> {
-    let mut named = BTreeMap::from([(CHAMPION.to_owned(), None)]);
-    for rule in &settings.gate {
-        if let Rule::BetterThan { alias, .. } = rule {
-            named.insert(alias.clone(), None);
-        }
-    }
+    let mut named = BTreeMap::from([(environment.alias.to_owned(), None)]);
+    named.extend(environment.gate.iter().filter_map(rival).map(|alias| (alias.to_owned(), None)));
     for (alias, version) in &mut named {
         let found = app
             .registry
@@ -130,6 +137,37 @@ async fn named(
     Ok(named)
 }
 
+/// Whether the version passed the gate of the environment that comes before.
+async fn passed_before(
+    app: &App,
+    environment: &Environment<'_>,
+    version: &ModelVersion,
+) -> Result<Option<Check>, Error> {
+    let Some(after) = environment.after else { return Ok(None) };
+    let newest = newest_report(app, &version.name, version.version, after).await?;
+    let detail = match &newest {
+        None => format!("the version never went through the gate of {after}"),
+        Some(report) if report.passed => format!("the gate of {after} was passed ({})", report.id),
+        Some(report) => format!("the gate of {after} was not passed ({})", report.id),
+    };
+    let passed = newest.is_some_and(|report| report.passed);
+    Ok(Some(Check { name: format!("after {after}"), passed, observed: None, threshold: None, detail }))
+}
+
+/// What the gate of `environment` last said of a version.
+pub(super) async fn newest_report(
+    app: &App,
+    model: &str,
+    number: u32,
+    environment: &str,
+) -> Result<Option<GateReport>, Error> {
+    let reports = app.gate_reports.latest(Some(model), 1_000).await.context("looking for gate reports")?;
+    Ok(reports.into_iter().find(|report| {
+        let of = report.inputs["environment"].as_str().unwrap_or(PRODUCTION);
+        report.challenger_version == Some(number) && of == environment
+    }))
+}
+
 /// Names a decision by all that it depends on. Number and place stand beside the digest, because a version that
 /// another client registered carries no digest.
 fn report_id(
@@ -137,7 +175,7 @@ fn report_id(
     challenger: &ModelVersion,
     named: &BTreeMap<String, Option<ModelVersion>>,
     holdout: &Digest,
-    rules: &[Rule],
+    rules: &impl serde::Serialize,
 ) -> Result<String, Error> {
     let identity = |version: &ModelVersion| {
         serde_json::json!([version.version, version.artifact_uri(), version.tag(MODEL_DIGEST)])
@@ -148,43 +186,6 @@ fn report_id(
         .map_err(|error| Error::invalid(error.to_string()))?;
     let number = challenger.version;
     Ok(format!("gate-{model}-{number}-{}", Digest::sha256(about.as_bytes()).short()))
-}
-
-fn judge(
-    settings: &ModelSettings,
-    holdout: &lemnis_table::Table,
-    candidate: &Model,
-    rivals: &BTreeMap<String, Rival>,
-) -> Result<Judged, Error> {
-    let truth = Truth::of(holdout, &settings.target, settings.task, settings.positive.as_deref())?;
-    let scores = score(candidate, holdout, settings.task)?;
-    let metrics = scalar_metrics(&truth, &scores)?;
-    let mut before: BTreeMap<&str, Scores> = BTreeMap::new();
-    for (alias, rival) in rivals {
-        before.insert(alias, score(&rival.model, holdout, settings.task)?);
-    }
-    let (mut passed, mut checks, mut compared) = (true, Vec::new(), Vec::new());
-    for rule in &settings.gate {
-        let found = match rule {
-            Rule::BetterThan { alias, metric, confidence, .. } => {
-                match (rivals.get(alias), before.get(alias.as_str())) {
-                    (Some(rival), Some(before)) => Some(Compared {
-                        alias: alias.clone(),
-                        version: rival.version,
-                        comparison: compare(metric, *confidence, &truth, before, &scores)?,
-                    }),
-                    _ => None,
-                }
-            }
-            Rule::Threshold { .. } => None,
-        };
-        let comparison = found.as_ref().map(|found| &found.comparison);
-        let (holds, mut check) = decide(std::slice::from_ref(rule), &metrics, comparison);
-        passed &= holds;
-        checks.append(&mut check);
-        compared.extend(found);
-    }
-    Ok(Judged { rows: truth.rows(), metrics, passed, checks, compared })
 }
 
 /// Version `number` of `model`.

@@ -1,10 +1,15 @@
 //! Models on their way to serve: registered, compared, let through or not.
 
+mod alias;
+mod approve;
 mod compare;
+mod findings;
 mod gate;
 mod promote;
 mod submit;
 
+pub use alias::set_alias;
+pub use approve::{Approvals, Approve, approve};
 pub(crate) use compare::against_bound;
 pub use gate::gate;
 pub(crate) use gate::{load, version};

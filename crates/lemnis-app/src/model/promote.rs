@@ -1,11 +1,14 @@
-//! A version that the gate lets through becomes the champion: at once where nothing serves, step by step otherwise.
+//! A version that an environment's gate lets through gets its alias: at once where nothing serves, step by step
+//! otherwise.
 
 use lemnis_core::{Action, Principal};
 use lemnis_tracking::GateReport;
 use serde::{Deserialize, Serialize};
 
-use super::{CHAMPION, gate};
+use super::gate;
+use super::gate::newest_report;
 use crate::release::{self, Deploy};
+use crate::settings::PRODUCTION;
 use crate::{App, Context, Error, authorise};
 
 /// Wants a version to serve.
@@ -15,6 +18,9 @@ pub struct Promote {
     pub model: String,
     /// The version's number.
     pub version: u32,
+    /// The environment that it goes to; production where none is given.
+    #[serde(default)]
+    pub environment: Option<String>,
 }
 
 /// What became of it.
@@ -24,43 +30,48 @@ pub struct Promoted {
     pub report: GateReport,
     /// The endpoints where a rollout of the version started.
     pub rollouts: Vec<String>,
-    /// Whether the alias moved already; otherwise it moves when the rollouts end well.
-    pub is_champion: bool,
+    /// The alias of the environment, such as `champion`.
+    pub alias: String,
+    /// Whether the version has the alias already; otherwise it moves when the rollouts end well.
+    pub has_alias: bool,
 }
 
 /// Runs the gate and, if it lets the version through, gives it traffic.
 pub async fn promote(app: &App, who: &Principal, cmd: &Promote) -> Result<Promoted, Error> {
     authorise(who, Action::Operate)?;
     let settings = app.project.settings()?;
-    settings.model(&cmd.model)?;
-    let champion =
-        app.registry.version_by_alias(&cmd.model, CHAMPION).await.context("looking for the champion")?;
-    if champion.as_ref().is_some_and(|champion| champion.version == cmd.version) {
+    let environment = settings.model(&cmd.model)?.environment(cmd.environment.as_deref())?;
+    let alias = environment.alias;
+    let ended =
+        |report, rollouts, has_alias| Promoted { report, rollouts, alias: alias.to_owned(), has_alias };
+    let run_gate = gate(app, who, &cmd.model, cmd.version, Some(environment.name));
+    let holder = app.registry.version_by_alias(&cmd.model, alias).await.context("looking for the alias")?;
+    if holder.as_ref().is_some_and(|holder| holder.version == cmd.version) {
         // It has no opponent now: the report that let it in stays the evidence.
-        let reports =
-            app.gate_reports.latest(Some(&cmd.model), 1000).await.context("looking for gate reports")?;
-        let admitted = reports
-            .into_iter()
-            .find(|report| report.passed && report.challenger_version == Some(cmd.version));
-        let report = match admitted {
-            Some(report) => report,
-            None => gate(app, who, &cmd.model, cmd.version).await?,
+        let report = match newest_report(app, &cmd.model, cmd.version, environment.name).await? {
+            Some(report) if report.passed => report,
+            _ => run_gate.await?,
         };
-        return Ok(Promoted { report, rollouts: Vec::new(), is_champion: true });
+        return Ok(ended(report, Vec::new(), true));
     }
-    let report = gate(app, who, &cmd.model, cmd.version).await?;
+    let report = run_gate.await?;
     if !report.passed {
-        return Ok(Promoted { report, rollouts: Vec::new(), is_champion: false });
+        return Ok(ended(report, Vec::new(), false));
     }
     let serving: Vec<String> = settings
         .endpoints
         .iter()
-        .filter(|(_, endpoint)| endpoint.model_name() == cmd.model && endpoint.alias() == CHAMPION)
+        .filter(|(_, endpoint)| endpoint.model_name() == cmd.model && endpoint.alias() == alias)
         .map(|(name, _)| name.clone())
         .collect();
-    if champion.is_none() || serving.is_empty() {
-        release::crown(app, who, (&cmd.model, CHAMPION), cmd.version, &report.id).await?;
-        return Ok(Promoted { report, rollouts: Vec::new(), is_champion: true });
+    if holder.is_none() || serving.is_empty() {
+        let target = (cmd.model.as_str(), alias);
+        if environment.name == PRODUCTION {
+            release::crown(app, who, target, cmd.version, &report.id).await?;
+        } else {
+            release::point(app, who, target, cmd.version, &report.id).await?;
+        }
+        return Ok(ended(report, Vec::new(), true));
     }
     for endpoint in &serving {
         let deploy = Deploy {
@@ -73,5 +84,5 @@ pub async fn promote(app: &App, who: &Principal, cmd: &Promote) -> Result<Promot
         };
         release::deploy(app, who, &deploy).await?;
     }
-    Ok(Promoted { report, rollouts: serving, is_champion: false })
+    Ok(ended(report, serving, false))
 }

@@ -56,7 +56,7 @@ pub async fn submit(app: &App, who: &Principal, cmd: &Submit) -> Result<Submitte
             .await
             .context("naming the challenger")?;
     }
-    let report = gate(app, who, &cmd.model, version.version).await?;
+    let report = gate(app, who, &cmd.model, version.version, None).await?;
     Ok(Submitted { version, created, report })
 }
 

@@ -10,7 +10,7 @@ mod rollback;
 mod tick;
 
 use crown::alias_of;
-pub(crate) use crown::crown;
+pub(crate) use crown::{crown, point};
 pub use deploy::{Deploy, Deployed, deploy};
 pub use restore::restore;
 pub use rollback::{RolledBack, rollback};

@@ -4,12 +4,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use lemnis_app::lineage::{self, Reproduction, StageRun};
-use lemnis_app::model::{self, Promote, Submit};
+use lemnis_app::model::{self, Approve, Promote, Submit};
 use lemnis_app::monitor;
 use lemnis_app::release;
 use lemnis_app::retrain;
 use lemnis_quality::Verdict;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -18,7 +17,7 @@ use crate::Server;
 
 type Answer = Result<Json<Value>, ApiError>;
 
-/// `POST /api/v1/models/{name}:{submit|promote|reproduced}`.
+/// `POST /api/v1/models/{name}:{submit|gate|approve|promote|reproduced}`.
 pub(super) async fn model(State(server): State<Server>, Path(target): Path<String>, body: Bytes) -> Answer {
     to_the_end(async move { model_act(&server, &target, body).await }).await
 }
@@ -28,22 +27,18 @@ async fn model_act(server: &Server, target: &str, body: Bytes) -> Answer {
     let (app, who) = (&server.app, &server.principal);
     match verb {
         "submit" => answer(model::submit(app, who, &Submit { model: name.to_owned() }).await?),
-        "promote" => {
-            #[derive(Deserialize)]
-            struct Body {
-                version: u32,
-            }
-            let body: Body = read(&body)?;
-            answer(
-                model::promote(app, who, &Promote { model: name.to_owned(), version: body.version }).await?,
-            )
+        "promote" => answer(model::promote(app, who, &from::<Promote>(named(name, &body)?)?).await?),
+        "gate" => {
+            let cmd: Promote = from(named(name, &body)?)?;
+            answer(model::gate(app, who, name, cmd.version, cmd.environment.as_deref()).await?)
         }
+        "approve" => answer(model::approve(app, who, &from::<Approve>(named(name, &body)?)?).await?),
         "reproduced" => {
             lineage::keep_reproduction(app, who, name, &read::<Reproduction>(&body)?).await?;
             answer(json!({}))
         }
         _ => Err(ApiError::invalid(format!(
-            "a model cannot {verb:?}; it can submit, promote and be reproduced"
+            "a model cannot {verb:?}; it can submit, gate, approve, promote and be reproduced"
         ))),
     }
 }
@@ -107,6 +102,13 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     let body: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
     serde_json::from_slice(body)
         .map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
+}
+
+/// The body's fields, with the name from the path among them.
+fn named(name: &str, body: &Bytes) -> Result<Value, ApiError> {
+    let mut fields: serde_json::Map<String, Value> = read(body)?;
+    fields.insert("model".to_owned(), name.into());
+    Ok(Value::Object(fields))
 }
 
 fn from<T: DeserializeOwned>(fields: Value) -> Result<T, ApiError> {

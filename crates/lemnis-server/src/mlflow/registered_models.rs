@@ -1,6 +1,7 @@
 //! `registered-models/…`
 
 use axum::extract::State;
+use lemnis_app::model;
 use lemnis_tracking::{
     Error, LATEST, ModelChange, ModelSearch, ModelVersion, NewModel, Result, Stage, rules, search,
 };
@@ -118,12 +119,13 @@ pub(super) async fn set_alias(State(server): State<Server>, fields: Fields) -> A
     let alias = fields.required("alias")?;
     rules::new_alias(&alias)?;
     let version = version_number(&fields)?;
-    server.app.registry.set_alias(&name, &alias, Some(version)).await?;
+    model::set_alias(&server.app, &server.principal, &name, &alias, Some(version)).await?;
     Ok(wire::nothing())
 }
 
 pub(super) async fn delete_alias(State(server): State<Server>, fields: Fields) -> Answer<Value> {
-    server.app.registry.set_alias(&named(&fields)?, &fields.required("alias")?, None).await?;
+    let (name, alias) = (named(&fields)?, fields.required("alias")?);
+    model::set_alias(&server.app, &server.principal, &name, &alias, None).await?;
     Ok(wire::nothing())
 }
 

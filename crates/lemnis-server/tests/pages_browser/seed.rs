@@ -103,6 +103,7 @@ async fn versions(app: &App, run: &RunId) -> Result<(), Problem> {
         low: -0.03,
         high: 0.004,
         p_better: 0.04,
+        test: lemnis_tracking::gate::Test::Bootstrap,
         resamples: 1000,
         seed: 42,
         rows: 1409,

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod data;
+pub mod gate;
 pub mod models;
 pub mod reproduce;
 pub mod retrain;

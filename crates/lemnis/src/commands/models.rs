@@ -21,10 +21,28 @@ pub fn models(context: &Context, command: &Models) -> Result<u8, Failure> {
                 }
                 Ok(0)
             }
-            Models::Promote { model } => {
+            Models::Approve { model, comment, reject, environment } => {
+                let (name, version) = resolve(&client, model).await?;
+                let path = format!("/api/v1/models/{}:approve", escape(&name));
+                let body = json!({
+                    "version": version,
+                    "environment": environment,
+                    "approved": !reject,
+                    "comment": comment,
+                });
+                let approvals = client.post(&path, body).await?;
+                if context.json {
+                    output::json(&approvals)?
+                } else {
+                    show_approvals(&approvals)
+                }
+                Ok(0)
+            }
+            Models::Promote { model, environment } => {
                 let (name, version) = resolve(&client, model).await?;
                 let path = format!("/api/v1/models/{}:promote", escape(&name));
-                let promoted = client.post(&path, json!({ "version": version })).await?;
+                let body = json!({ "version": version, "environment": environment });
+                let promoted = client.post(&path, body).await?;
                 if context.json {
                     output::json(&promoted)?
                 } else {
@@ -82,16 +100,40 @@ fn show_list(list: &Value) {
     output::line(output::table(&["model", "version", "aliases", "gate", "registered"], rows));
 }
 
-fn show_promotion(name: &str, version: u64, promoted: &Value) {
-    for check in promoted["report"]["checks"].as_array().into_iter().flatten() {
-        let mark =
-            if check["passed"] == true { format!("{GOOD}✓{GOOD:#}") } else { format!("{BAD}✗{BAD:#}") };
-        output::line(format!("{mark} {}  {FAINT}{}{FAINT:#}", text(&check["name"]), text(&check["detail"])));
+/// The checks of a gate report, a line each.
+pub fn show_checks(report: &Value) {
+    for check in report["checks"].as_array().into_iter().flatten() {
+        output::line(format!(
+            "{} {}  {FAINT}{}{FAINT:#}",
+            mark(check["passed"] == true),
+            text(&check["name"]),
+            text(&check["detail"])
+        ));
     }
+}
+
+fn mark(good: bool) -> String {
+    if good { format!("{GOOD}✓{GOOD:#}") } else { format!("{BAD}✗{BAD:#}") }
+}
+
+fn show_approvals(approvals: &Value) {
+    for said in approvals["said"].as_array().into_iter().flatten() {
+        output::line(format!(
+            "{} {} ({}): {}",
+            mark(said["approved"] == true),
+            text(&said["by"]),
+            text(&said["role"]),
+            text(&said["comment"])
+        ));
+    }
+}
+
+fn show_promotion(name: &str, version: u64, promoted: &Value) {
+    show_checks(&promoted["report"]);
     if promoted["report"]["passed"] != true {
         output::line(format!("{BAD}the gate does not let {name} version {version} through{BAD:#}"));
-    } else if promoted["is_champion"] == true {
-        output::line(format!("{GOOD}{name} version {version} is the champion{GOOD:#}"));
+    } else if promoted["has_alias"] == true {
+        output::line(format!("{GOOD}{name} version {version} is the {}{GOOD:#}", text(&promoted["alias"])));
     } else {
         output::line(format!("{GOOD}the gate is passed{GOOD:#}: a rollout of version {version} started"));
     }

@@ -53,7 +53,7 @@ pub fn retrain(context: &Context, arguments: &Retrain) -> Result<(), Failure> {
         return Ok(());
     }
     let promoted = ask(format!("/api/v1/models/{}:promote", escape(&model)), json!({ "version": version }))?;
-    if promoted["is_champion"] == true {
+    if promoted["has_alias"] == true {
         output::line(format!("version {version} is the champion"));
     } else {
         output::line(format!("version {version} passed the gate; its rollout started"));

@@ -131,8 +131,10 @@ pub async fn gate(it: &Loop<'_>, journal: &mut Journal) -> Result<(Outcome, Valu
         )
         .with_hint("change params.yaml and run `lemnis repro`, or lower the bound in lemnis.yaml; then start quickstart again"));
     }
-    let promoted = model::promote(&it.app, &it.who, &Promote { model: name.clone(), version }).await?;
-    if !promoted.is_champion {
+    let promoted =
+        model::promote(&it.app, &it.who, &Promote { model: name.clone(), version, environment: None })
+            .await?;
+    if !promoted.has_alias {
         return Err(Failure::new(
             ErrorKind::Internal,
             format!("version {version} did not become the champion"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lemnis_tracking::gate::{Comparison, Rule};
+use lemnis_tracking::gate::{BetterThan, Comparison, Rule};
 use lemnis_tracking::{
     ExperimentSearch, GateReport, ModelSearch, ModelVersion, RegisteredModel, Run, VersionSearch,
 };
@@ -75,17 +75,11 @@ fn first_metric(model: &ModelRow) -> Option<String> {
 
 fn rule(rule: &Rule) -> String {
     match rule {
-        Rule::Threshold { metric, min: Some(min), max: Some(max) } => {
-            format!("{} <= {metric} <= {}", trimmed(*min), trimmed(*max))
-        }
-        Rule::Threshold { metric, min: Some(min), max: None } => format!("{metric} >= {}", trimmed(*min)),
-        Rule::Threshold { metric, max, .. } => {
-            format!("{metric} <= {}", trimmed(max.unwrap_or(f64::INFINITY)))
-        }
-        Rule::BetterThan { alias, metric, confidence, margin } => {
+        Rule::BetterThan(BetterThan { confidence, margin, .. }) => {
             let by = if *margin == 0.0 { String::new() } else { format!(" by {}", trimmed(*margin)) };
-            format!("{metric} better than {alias}{by}, confidence {} %", trimmed(confidence * 100.0))
+            format!("{}{by}, confidence {} %", rule.name(), trimmed(confidence * 100.0))
         }
+        _ => rule.name(),
     }
 }
 
@@ -134,7 +128,7 @@ fn report(report: GateReport) -> GateRow {
     let margin = |metric: &str| {
         let rules: Vec<Rule> = serde_json::from_value(report.inputs["rules"].clone()).unwrap_or_default();
         rules.iter().find_map(|rule| match rule {
-            Rule::BetterThan { metric: own, margin, .. } if own == metric => Some(*margin),
+            Rule::BetterThan(own) if own.metric == metric => Some(own.margin),
             _ => None,
         })
     };
@@ -179,14 +173,9 @@ mod tests {
 
     #[test]
     fn a_rule_reads_as_it_is_meant() {
-        let threshold = Rule::Threshold { metric: "roc_auc".to_owned(), min: Some(0.75), max: None };
-        assert_eq!(rule(&threshold), "roc_auc >= 0.75");
-        let better = Rule::BetterThan {
-            alias: "champion".to_owned(),
-            metric: "rmse".to_owned(),
-            confidence: 0.95,
-            margin: 0.1,
-        };
+        let parse = |text| serde_json::from_str::<Rule>(text).unwrap();
+        assert_eq!(rule(&parse(r#"{"metric": "roc_auc", "min": 0.75}"#)), "roc_auc >= 0.75");
+        let better = parse(r#"{"better_than": "champion", "metric": "rmse", "margin": 0.1}"#);
         assert_eq!(rule(&better), "rmse better than champion by 0.1, confidence 95 %");
     }
 
