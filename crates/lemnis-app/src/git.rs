@@ -36,6 +36,19 @@ pub fn identity(root: &Path) -> Result<Identity, Error> {
     Ok(Identity::Fallback)
 }
 
+/// Where `origin` is; none without Git, without that remote, or where the URL holds a password.
+pub fn remote(root: &Path) -> Option<String> {
+    let output = run(root, &["remote", "get-url", "origin"]).ok()?;
+    let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    let has_password = url.split_once("://").is_some_and(|(_, rest)| {
+        rest.split('/')
+            .next()
+            .and_then(|host| host.rsplit_once('@'))
+            .is_some_and(|(user, _)| user.contains(':'))
+    });
+    (output.status.success() && !url.is_empty() && !has_password).then_some(url)
+}
+
 /// Makes `root` a Git repository unless it already is one of its own.
 pub fn init(root: &Path) -> Result<(), Error> {
     if root.join(".git").exists() {

@@ -4,6 +4,7 @@
 //! in the tag [`STAGE_RUN`], so that the two are found from one another.
 
 use lemnis_core::{Action, Digest, Principal};
+use lemnis_tracking::Run;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -90,6 +91,14 @@ pub async fn stage_run(app: &App, stage: &str, id: &str) -> Result<Option<StageR
             })
         })
         .transpose()
+}
+
+/// The stage run that opened `run`, if one did and it is still found.
+pub async fn stage_run_of(app: &App, run: &Run) -> Result<Option<StageRun>, Error> {
+    match (run.tag("lemnis.stage"), run.tag(STAGE_RUN)) {
+        (Some(stage), Some(id)) => stage_run(app, stage, id).await,
+        _ => Ok(None),
+    }
 }
 
 /// Records whether a version of `model` came out the same again.

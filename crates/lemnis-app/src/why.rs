@@ -5,7 +5,7 @@ use lemnis_quality::VerdictKind;
 use lemnis_tracking::{GateReport, ModelVersion, Run, VersionSearch};
 use serde::Serialize;
 
-use crate::lineage::{self, STAGE_RUN, StageRun};
+use crate::lineage::{self, StageRun};
 use crate::model::{CHAMPION, DATA_DIGEST, GIT_COMMIT, MODEL_DIGEST};
 use crate::{App, Context, Error, authorise};
 
@@ -209,8 +209,7 @@ fn run_links(run: &Run, version: &ModelVersion) -> Vec<Link> {
 
 /// The stage run that opened the run: its inputs by digest, and what it ran in.
 async fn stage_link(app: &App, run: &Run) -> Result<Option<Link>, Error> {
-    let (Some(stage), Some(id)) = (run.tag("lemnis.stage"), run.tag(STAGE_RUN)) else { return Ok(None) };
-    let Some(found) = lineage::stage_run(app, stage, id).await? else { return Ok(None) };
+    let Some(found) = lineage::stage_run_of(app, run).await? else { return Ok(None) };
     let StageRun { stage, reason, is_dirty, deps, environment, .. } = found;
     let mut facts: Vec<(String, String)> = deps
         .into_iter()

@@ -205,6 +205,41 @@ pub enum Models {
         #[arg(long, short, value_name = "NAME")]
         environment: Option<String>,
     },
+    /// What differs between two versions: data, code, params, metrics, signature, environment
+    #[command(
+        after_help = "Examples:\n  lemnis models diff churn/3 churn/7\n  lemnis models diff churn@champion churn@challenger"
+    )]
+    Diff {
+        /// MODEL@ALIAS or MODEL/VERSION
+        from: String,
+        /// The same model's other version
+        to: String,
+    },
+    /// What happened to a model: versions, gates, approvals, moved aliases
+    History {
+        /// The model
+        model: String,
+        /// How many events at most
+        #[arg(long, default_value_t = 50, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+        limit: usize,
+    },
+    /// What a version was made of, as an OpenLineage event
+    #[command(after_help = "Example:\n  lemnis models lineage churn@champion > event.json")]
+    Lineage {
+        /// MODEL@ALIAS or MODEL/VERSION
+        model: String,
+    },
+    /// Give an environment's alias back to the version that had it before
+    #[command(
+        after_help = "Examples:\n  lemnis models rollback churn\n  lemnis models rollback churn --environment staging"
+    )]
+    Rollback {
+        /// The model
+        model: String,
+        /// The environment (default: production, whose alias is champion)
+        #[arg(long, short, value_name = "NAME")]
+        environment: Option<String>,
+    },
     /// Move an environment's alias to a version that its gate lets through
     #[command(
         after_help = "Examples:\n  lemnis models promote churn@challenger\n  lemnis models promote churn/3\n  lemnis models promote churn/3 --environment staging"

@@ -101,6 +101,36 @@ fn a_version_goes_through_one_environment_after_the_other() {
 }
 
 #[test]
+fn versions_are_told_apart_traced_and_taken_back() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = project(home.path());
+    let diff = json(&dir, &["models", "diff", "churn/1", "churn/2"]);
+    let sections: Vec<&str> =
+        diff["differences"].as_array().unwrap().iter().map(|one| one["section"].as_str().unwrap()).collect();
+    assert!(["data", "metrics", "model"].iter().all(|section| sections.contains(section)), "{diff}");
+    assert!(!sections.contains(&"signature") && !sections.contains(&"params"), "{diff}");
+    assert_eq!(json(&dir, &["models", "diff", "churn/1", "churn/1"])["differences"], json!([]));
+
+    let event = json(&dir, &["models", "lineage", "churn/2"]);
+    assert_eq!((&event["eventType"], &event["job"]["name"]), (&json!("COMPLETE"), &json!("train")));
+    let names = |side: &str| -> Vec<&str> {
+        event[side].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
+    };
+    assert!(names("inputs").contains(&"data/prepared/train.parquet"), "{event}");
+    assert!(names("outputs").contains(&"models/churn/2"), "{event}");
+
+    json(&dir, &["models", "promote", "churn/1", "-e", "staging"]);
+    json(&dir, &["models", "promote", "churn/2", "-e", "staging"]);
+    let back = json(&dir, &["models", "rollback", "churn", "-e", "staging"]);
+    assert_eq!((&back["alias"], &back["version"]), (&json!("staging"), &json!(1)));
+    let history = json(&dir, &["models", "history", "churn"]);
+    let kinds: Vec<&str> =
+        history["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds[0], "alias.moved");
+    assert!(kinds.contains(&"version.registered") && kinds.contains(&"gate.passed"), "{kinds:?}");
+}
+
+#[test]
 fn a_protected_alias_is_moved_by_its_gate_alone() {
     let home = tempfile::tempdir().unwrap();
     let dir = project(home.path());

@@ -3,17 +3,23 @@
 mod alias;
 mod approve;
 mod compare;
+mod diff;
 mod findings;
 mod gate;
+mod openlineage;
 mod promote;
+mod rollback;
 mod submit;
 
 pub use alias::set_alias;
 pub use approve::{Approvals, Approve, approve};
 pub(crate) use compare::against_bound;
+pub use diff::{Diff, Difference, diff};
 pub use gate::gate;
 pub(crate) use gate::{load, version};
+pub use openlineage::open_lineage;
 pub use promote::{Promote, Promoted, promote};
+pub use rollback::{Restored, Rollback, rollback};
 pub use submit::{Submit, Submitted, submit};
 
 /// The alias of the version that serves.

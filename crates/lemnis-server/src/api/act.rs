@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use lemnis_app::lineage::{self, Reproduction, StageRun};
-use lemnis_app::model::{self, Approve, Promote, Submit};
+use lemnis_app::model::{self, Approve, Promote, Rollback, Submit};
 use lemnis_app::monitor;
 use lemnis_app::release;
 use lemnis_app::retrain;
@@ -17,7 +17,7 @@ use crate::Server;
 
 type Answer = Result<Json<Value>, ApiError>;
 
-/// `POST /api/v1/models/{name}:{submit|gate|approve|promote|reproduced}`.
+/// `POST /api/v1/models/{name}:{submit|gate|approve|promote|rollback|reproduced}`.
 pub(super) async fn model(State(server): State<Server>, Path(target): Path<String>, body: Bytes) -> Answer {
     to_the_end(async move { model_act(&server, &target, body).await }).await
 }
@@ -33,12 +33,13 @@ async fn model_act(server: &Server, target: &str, body: Bytes) -> Answer {
             answer(model::gate(app, who, name, cmd.version, cmd.environment.as_deref()).await?)
         }
         "approve" => answer(model::approve(app, who, &from::<Approve>(named(name, &body)?)?).await?),
+        "rollback" => answer(model::rollback(app, who, &from::<Rollback>(named(name, &body)?)?).await?),
         "reproduced" => {
             lineage::keep_reproduction(app, who, name, &read::<Reproduction>(&body)?).await?;
             answer(json!({}))
         }
         _ => Err(ApiError::invalid(format!(
-            "a model cannot {verb:?}; it can submit, gate, approve, promote and be reproduced"
+            "a model cannot {verb:?}; it can submit, gate, approve, promote, rollback and be reproduced"
         ))),
     }
 }

@@ -24,6 +24,8 @@ pub(crate) fn routes() -> Router<Server> {
         .route("/api/v1/runs/{id}", get(read::run))
         .route("/api/v1/models", get(read::models))
         .route("/api/v1/models/{target}", get(read::model).post(act::model))
+        .route("/api/v1/models/{name}/versions/{version}/lineage", get(read::lineage))
+        .route("/api/v1/models/{name}/versions/{version}/diff/{other}", get(read::version_diff))
         .route("/api/v1/endpoints", get(read::endpoints))
         .route("/api/v1/endpoints/{target}", get(read::endpoint).post(act::endpoint))
         .route("/api/v1/flow-runs", get(read::flow_runs))

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use lemnis_app::{view, why as chain};
+use lemnis_app::{model, view, why as chain};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -71,6 +71,21 @@ pub(super) async fn runs(State(server): State<Server>, query: Asked<RunsQuery>) 
 
 pub(super) async fn run(State(server): State<Server>, Path(id): Path<String>) -> Answer {
     answer(view::run(&server.app, &id).await?)
+}
+
+/// The OpenLineage event of what made a version.
+pub(super) async fn lineage(
+    State(server): State<Server>,
+    Path((name, version)): Path<(String, u32)>,
+) -> Answer {
+    answer(model::open_lineage(&server.app, &server.principal, &name, version).await?)
+}
+
+pub(super) async fn version_diff(
+    State(server): State<Server>,
+    Path((name, version, other)): Path<(String, u32, u32)>,
+) -> Answer {
+    answer(model::diff(&server.app, &server.principal, &name, version, other).await?)
 }
 
 pub(super) async fn models(State(server): State<Server>) -> Answer {

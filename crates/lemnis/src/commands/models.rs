@@ -38,6 +38,48 @@ pub fn models(context: &Context, command: &Models) -> Result<u8, Failure> {
                 }
                 Ok(0)
             }
+            Models::Diff { from, to } => {
+                let (name, from) = resolve(&client, from).await?;
+                let (other, to) = resolve(&client, to).await?;
+                if name != other {
+                    return Err(Failure::usage(format!("{name} and {other} are two models"))
+                        .with_hint("compare two versions of one model"));
+                }
+                let path = format!("/api/v1/models/{}/versions/{from}/diff/{to}", escape(&name));
+                let diff = client.get(&path).await?;
+                if context.json {
+                    output::json(&diff)?
+                } else {
+                    show_diff(&diff)
+                }
+                Ok(0)
+            }
+            Models::History { model, limit } => {
+                let path = format!("/api/v1/events?subject=model/{}&limit={limit}", escape(model));
+                let events = client.get(&path).await?;
+                if context.json {
+                    output::json(&events)?
+                } else {
+                    show_history(&events)
+                }
+                Ok(0)
+            }
+            Models::Lineage { model } => {
+                let (name, version) = resolve(&client, model).await?;
+                let path = format!("/api/v1/models/{}/versions/{version}/lineage", escape(&name));
+                output::json(&client.get(&path).await?)?;
+                Ok(0)
+            }
+            Models::Rollback { model, environment } => {
+                let path = format!("/api/v1/models/{}:rollback", escape(model));
+                let done = client.post(&path, json!({ "environment": environment })).await?;
+                if context.json {
+                    output::json(&done)?
+                } else {
+                    output::line(format!("{GOOD}✓{GOOD:#} {}", text(&done["summary"])))
+                }
+                Ok(0)
+            }
             Models::Promote { model, environment } => {
                 let (name, version) = resolve(&client, model).await?;
                 let path = format!("/api/v1/models/{}:promote", escape(&name));
@@ -114,6 +156,50 @@ pub fn show_checks(report: &Value) {
 
 fn mark(good: bool) -> String {
     if good { format!("{GOOD}✓{GOOD:#}") } else { format!("{BAD}✗{BAD:#}") }
+}
+
+fn show_diff(diff: &Value) {
+    let missing = |value: &Value| if value.is_null() { "–".to_owned() } else { text(value) };
+    let rows: Vec<Vec<String>> = diff["differences"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            vec![text(&one["section"]), text(&one["name"]), missing(&one["from"]), missing(&one["to"])]
+        })
+        .collect();
+    if rows.is_empty() {
+        output::line(format!("nothing differs in {} facts", text(&diff["same"])));
+        return;
+    }
+    let (from, to) = (format!("version {}", diff["from"]), format!("version {}", diff["to"]));
+    output::line(output::table(&["", "", &from, &to], rows));
+    output::line(format!("{FAINT}{} facts are the same{FAINT:#}", text(&diff["same"])));
+}
+
+fn show_history(events: &Value) {
+    let rows: Vec<Vec<String>> = events["events"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|event| {
+            vec![text(&event["at"]), text(&event["actor"]), text(&event["kind"]), facts(&event["data"])]
+        })
+        .collect();
+    if rows.is_empty() {
+        output::line("nothing happened to that model yet");
+        return;
+    }
+    output::line(output::table(&["when", "who", "what", ""], rows));
+}
+
+/// The single values of an event's evidence.
+fn facts(data: &Value) -> String {
+    let single = |(name, value): (&String, &Value)| match value {
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        _ => Some(format!("{}={}", name, text(value))),
+    };
+    data.as_object().into_iter().flatten().filter_map(single).collect::<Vec<_>>().join(" ")
 }
 
 fn show_approvals(approvals: &Value) {
