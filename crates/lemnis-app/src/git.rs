@@ -106,6 +106,19 @@ pub fn head(root: &Path) -> Result<Option<String>, Error> {
     Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }
 
+/// The branch that is checked out; nothing while HEAD is detached or outside a repository.
+pub fn branch(root: &Path) -> Result<Option<String>, Error> {
+    let output = run(root, &["symbolic-ref", "--quiet", "--short", "HEAD"])?;
+    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok((output.status.success() && !name.is_empty()).then_some(name))
+}
+
+/// Whether the present commit is `commit` or has it among its ancestors.
+pub fn contains(root: &Path, commit: &str) -> Result<bool, Error> {
+    let plain = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Ok(plain && run(root, &["merge-base", "--is-ancestor", commit, "HEAD"])?.status.success())
+}
+
 /// Whether any tracked file differs from the present commit.
 pub fn is_dirty(root: &Path) -> Result<bool, Error> {
     let output = run(root, &["status", "--porcelain", "--untracked-files=no"])?;

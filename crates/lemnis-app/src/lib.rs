@@ -19,6 +19,8 @@ pub mod retrain;
 pub mod scaffold;
 pub mod settings;
 pub mod stage;
+pub mod table_diff;
+pub mod trigger;
 pub mod view;
 pub mod why;
 

@@ -12,6 +12,7 @@ use lemnis_tracking::gate::{Approval, Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::trigger::{self, Trigger};
 
 /// The file's name, beside `dvc.yaml` and `params.yaml`.
 pub const FILE: &str = "lemnis.yaml";
@@ -31,6 +32,9 @@ pub struct Settings {
     /// What is served, by endpoint name.
     #[serde(default)]
     pub endpoints: IndexMap<String, EndpointSettings>,
+    /// What new data on a branch starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Trigger>,
 }
 
 /// One file of data and the suite it must satisfy.
@@ -314,7 +318,14 @@ impl Settings {
                 return Err(format!("{} leads out of the project", path.display()));
             }
         }
+        trigger::check(&settings, text)?;
         Ok(settings)
+    }
+
+    /// The rule called `name`, or an error.
+    pub fn trigger(&self, name: &str) -> Result<&Trigger, Error> {
+        let found = self.triggers.iter().find(|trigger| trigger.name == name);
+        found.ok_or_else(|| Error::Missing { what: "trigger in lemnis.yaml", name: name.to_owned() })
     }
 
     /// The settings of a model, or an error that names those there are.

@@ -20,7 +20,13 @@ const DEP: [&str; 7] = ["path", "repo", "db", "dataset", "files", "fs_config", "
 pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Stage> {
     let file = repo.show(path);
     let text = repo.read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
-    let root = parse(&text, &file)?;
+    read(repo, path, &text)
+}
+
+/// The stage that `text` describes, as if it were the `.dvc` file at `path`.
+pub(crate) fn read(repo: &Repo, path: &Path, text: &str) -> Result<Stage> {
+    let file = repo.show(path);
+    let root = parse(text, &file)?;
     let mut stage = Stage {
         name: None,
         file: path.to_path_buf(),
@@ -98,14 +104,19 @@ pub(crate) fn save(path: &Path, def_path: &str, recorded: &Recorded) -> Result<(
         let root: Map = std::iter::once((Key::from("outs"), Value::Seq(vec![Value::Map(entry)]))).collect();
         return fsx::write_text(path, &emit(&Value::Map(root)));
     };
-    let Value::Map(mut root) = parse(&old, &path.display().to_string())?.to_value() else {
+    let text = updated(path, &old, def_path, recorded)?;
+    if text == old { Ok(()) } else { fsx::write_text(path, &text) }
+}
+
+/// The text `old` of the one-output `.dvc` file at `path`, recording `recorded`; all else stays.
+pub(crate) fn updated(path: &Path, old: &str, def_path: &str, recorded: &Recorded) -> Result<String> {
+    let Value::Map(mut root) = parse(old, &path.display().to_string())?.to_value() else {
         return Err(Error::invalid(format!("{} is not a mapping", path.display())));
     };
     let kept = root.get("outs").and_then(Value::as_seq).and_then(|outs| outs.first()).and_then(Value::as_map);
     let entry = entry(kept.cloned().unwrap_or_default(), def_path, recorded);
     root.insert(Key::from("outs"), Value::Seq(vec![Value::Map(entry)]));
-    let text = rewrite(&old, &Value::Map(root));
-    if text == old { Ok(()) } else { fsx::write_text(path, &text) }
+    Ok(rewrite(old, &Value::Map(root)))
 }
 
 /// Writes `new` with what `old` records, the output `old_path` under the name `new_path`. A file that changes

@@ -1,10 +1,9 @@
 //! Git's side of teamwork: hooks that call this program, and the driver that merges `.dvc` files.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::branches::threeway::{self, Files};
 use crate::error::{Error, Result};
-use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
@@ -57,38 +56,25 @@ pub fn merge_dvc_files(repo: &Repo, ancestor: &Path, our: &Path, their: &Path) -
     let files = |out: &Out| {
         let recorded = out.recorded.as_ref().filter(|recorded| recorded.is_dir());
         let recorded = recorded.ok_or_else(|| cannot("only directories can be merged"))?;
-        if recorded.name != HashName::Md5 {
-            return Err(cannot("an output of DVC 2 must be migrated first"));
-        }
-        let tree = workspace.cache.tree(recorded.name, &recorded.md5)?;
-        let missing = || Error::NotInCache { path: repo.in_repo(&out.path), missing: 1 };
-        let tree = tree.ok_or_else(missing)?;
-        Ok(tree.into_iter().map(|file| (file.relpath, file.md5)).collect::<BTreeMap<_, _>>())
+        threeway::files_of(&workspace.cache, &repo.in_repo(&out.path), recorded)
     };
     let base = match only_out(&old)? {
         Some(out) => {
             same_options(out, our_out)?;
             files(out)?
         }
-        None => BTreeMap::new(),
+        None => Files::new(),
     };
     same_options(our_out, their_out)?;
-    let merged = merge(&base, &files(our_out)?, &files(their_out)?)?;
-    let mut tree: Vec<TreeFile> =
-        merged.into_iter().map(|(relpath, md5)| TreeFile { relpath, md5 }).collect();
-    let bytes = hash::tree_bytes(&mut tree);
-    let md5 = hash::tree_md5(&bytes);
-    let mut size = 0;
-    for file in &tree {
-        let object = workspace.cache.object_path(HashName::Md5, &file.md5);
-        let missing = || Error::NotInCache { path: repo.in_repo(&our_out.path), missing: 1 };
-        size += fsx::metadata(&object)?.ok_or_else(missing)?.len();
+    let merged = threeway::by_path(&[&base], &files(our_out)?, &files(their_out)?, None);
+    if !merged.conflicts.is_empty() {
+        return Err(cannot(&format!("both sides changed {}", merged.conflicts.join(", "))));
     }
+    let shown = repo.in_repo(&our_out.path);
+    let (recorded, bytes) = threeway::directory(&workspace.cache, &shown, &merged.files)?;
     let mut batch = workspace.cache.batch();
-    batch.add_bytes(&md5, &bytes)?;
+    batch.add_bytes(&recorded.md5, &bytes)?;
     batch.commit()?;
-    let nfiles = Some(tree.len() as u64);
-    let recorded = Recorded { name: HashName::Md5, md5, size: Some(size), nfiles, isexec: false };
     dvcfile::save(&our, &our_out.def_path, &recorded)?;
     workspace.close()
 }
@@ -108,57 +94,4 @@ fn only_out(stage: &Stage) -> Result<Option<&Out>> {
 fn same_options(one: &Out, other: &Out) -> Result<()> {
     let options = |out: &Out| (out.def_path.clone(), out.cache, out.persist);
     if options(one) == options(other) { Ok(()) } else { Err(cannot("the outputs have different options")) }
-}
-
-type Files = BTreeMap<String, String>;
-
-/// What both sides did to `base`, file by file.
-fn merge(base: &Files, ours: &Files, theirs: &Files) -> Result<Files> {
-    let mut merged = Files::new();
-    let mut conflicts = Vec::new();
-    let names: std::collections::BTreeSet<&String> =
-        base.keys().chain(ours.keys()).chain(theirs.keys()).collect();
-    for name in names {
-        let (old, our, their) = (base.get(name), ours.get(name), theirs.get(name));
-        let kept = match (old == our, old == their) {
-            (true, _) => their,
-            (_, true) => our,
-            _ if our == their && our.is_some() => our,
-            _ => {
-                conflicts.push(name.as_str());
-                continue;
-            }
-        };
-        merged.extend(kept.map(|md5| (name.clone(), md5.clone())));
-    }
-    if conflicts.is_empty() {
-        return Ok(merged);
-    }
-    Err(cannot(&format!("both sides changed {}", conflicts.join(", "))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(text: &str) -> Files {
-        text.split_whitespace().map(|pair| pair.split_once('=').expect("a pair")).map(own).collect()
-    }
-
-    fn own((name, md5): (&str, &str)) -> (String, String) {
-        (name.into(), md5.into())
-    }
-
-    #[test]
-    fn changes_of_both_sides_come_together() {
-        let merged = merge(&files("a=1 b=1 c=1"), &files("a=2 b=1 c=1 d=1"), &files("a=1 c=1 e=1 d=1"));
-        assert_eq!(merged.expect("merges"), files("a=2 c=1 d=1 e=1"));
-    }
-
-    #[test]
-    fn a_file_that_both_changed_is_a_conflict() {
-        let error = merge(&files("a=1"), &files("a=2"), &files("a=3")).expect_err("conflict").to_string();
-        assert!(error.contains("both sides changed a"), "{error}");
-        merge(&files("a=1"), &files("a=2"), &files("")).expect_err("changed and removed");
-    }
 }

@@ -7,6 +7,7 @@
 //! are reached through a port that the caller opens; Git is asked through its binary.
 
 mod add;
+mod branches;
 mod cache;
 mod check_ignore;
 mod checkout;
@@ -76,6 +77,11 @@ mod workspace;
 mod yaml;
 
 pub use add::{AddOptions, Added, add};
+pub use branches::{
+    Branch, BranchOutput, Change, ChangeKind, Conflict, ConflictKind, FileVersion, HeldOutput, MergeOptions,
+    MergeReport, MergedOutput, RefStamp, Side, Switched, create_branch, delete_branch, file_version, finish_merge, held_at,
+    is_revision, list_branches, log_of, merge_branch, switch_branch,
+};
 pub use check_ignore::{IgnoreMatch, check_ignore};
 pub use checkout::{CheckedOut, CheckoutOptions, CheckoutStats, checkout};
 pub use collect::Selection;

@@ -32,21 +32,26 @@ pub(crate) struct LockEntry {
 pub(crate) fn load(repo: &Repo, path: &Path) -> Result<LockFile> {
     let file = repo.show(path);
     let Some(text) = repo.read_text(path)? else { return Ok(LockFile::new()) };
-    let root = parse(&text, &file)?;
+    read(&text, &file)
+}
+
+/// The entries that `text` holds; `file` names it in errors.
+pub(crate) fn read(text: &str, file: &str) -> Result<LockFile> {
+    let root = parse(text, file)?;
     if root.is_null() {
         return Ok(LockFile::new());
     }
-    fields(&root, &file, "the file", &["schema", "stages", "datasets"])?;
+    fields(&root, file, "the file", &["schema", "stages", "datasets"])?;
     if root.get("schema").map(Node::to_value) != Some(Value::from("2.0")) {
-        return Err(At { file: &file, line: 1 }.error("the schema of dvc.lock must be '2.0'"));
+        return Err(At { file, line: 1 }.error("the schema of dvc.lock must be '2.0'"));
     }
     let mut out = LockFile::new();
     let Some(stages) = root.get("stages").filter(|node| !node.is_null()) else { return Ok(out) };
     let Some(stages) = stages.as_map() else {
-        return Err(At { file: &file, line: stages.line }.error("'stages' must be a mapping"));
+        return Err(At { file, line: stages.line }.error("'stages' must be a mapping"));
     };
     for (name, (_, node)) in stages {
-        out.insert(name.text.clone(), entry(node, &file, &name.text)?);
+        out.insert(name.text.clone(), entry(node, file, &name.text)?);
     }
     Ok(out)
 }
@@ -137,7 +142,8 @@ pub(crate) fn body(stage: &Stage) -> Value {
     Value::Map(body)
 }
 
-fn line(path: &str, recorded: Option<&Recorded>) -> Map {
+/// One output or dependency of an entry.
+pub(crate) fn line(path: &str, recorded: Option<&Recorded>) -> Map {
     let mut map = Map::new();
     map.insert("path".into(), Value::from(path));
     if let Some(recorded) = recorded {

@@ -12,6 +12,7 @@ pub mod fairness;
 pub mod metrics;
 pub mod paired;
 pub mod profile;
+pub mod summary;
 mod verdict;
 
 pub use error::Error;

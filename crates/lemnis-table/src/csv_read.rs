@@ -81,28 +81,28 @@ pub(crate) fn read(path: &Path, bytes: &[u8], delimiter: Option<u8>, max_columns
 }
 
 /// Where a record starts and how many fields it has.
-struct Record {
-    line: u64,
-    fields: usize,
+pub(crate) struct Record {
+    pub(crate) line: u64,
+    pub(crate) fields: usize,
 }
 
 /// The line of a quote that no other one closes.
-struct Unclosed {
-    line: u64,
+pub(crate) struct Unclosed {
+    pub(crate) line: u64,
 }
 
 /// Walks through the records of a text.
-struct Records<'a> {
-    text: &'a str,
-    at: usize,
-    line: u64,
-    delimiter: u8,
-    scratch: String,
+pub(crate) struct Records<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) at: usize,
+    pub(crate) line: u64,
+    pub(crate) delimiter: u8,
+    pub(crate) scratch: String,
 }
 
 impl Records<'_> {
     /// Gives each field of the next record, trimmed, to `sink` with its place. Lines without anything are no records.
-    fn next(&mut self, sink: &mut dyn FnMut(usize, &str)) -> Result<Option<Record>, Unclosed> {
+    pub(crate) fn next(&mut self, sink: &mut dyn FnMut(usize, &str)) -> Result<Option<Record>, Unclosed> {
         loop {
             self.skip_blanks();
             match self.byte() {
@@ -194,7 +194,7 @@ impl Records<'_> {
 }
 
 /// The delimiter that `line` holds most of, outside quotes; a comma where it holds none.
-fn sniff(line: &str) -> u8 {
+pub(crate) fn sniff(line: &str) -> u8 {
     let mut counts = [(b',', 0usize), (b';', 0), (b'\t', 0)];
     let mut quoted = false;
     for byte in line.bytes() {
@@ -209,7 +209,7 @@ fn sniff(line: &str) -> u8 {
 
 /// Whether the first line is a row: it holds two numbers or more, and they are not names such as years or places,
 /// which are whole and rise in small steps.
-fn is_data(header: &[String]) -> bool {
+pub(crate) fn is_data(header: &[String]) -> bool {
     let numbers: Vec<&str> =
         header.iter().map(String::as_str).filter(|field| infer::is_number(field)).collect();
     let whole: Option<Vec<i64>> = numbers.iter().map(|field| field.parse().ok()).collect();
@@ -219,11 +219,11 @@ fn is_data(header: &[String]) -> bool {
     numbers.len() >= 2 && !names
 }
 
-fn fields(count: usize) -> String {
+pub(crate) fn fields(count: usize) -> String {
     format!("{count} field{}", if count == 1 { "" } else { "s" })
 }
 
-fn check_names(header: &[String]) -> Result<(), String> {
+pub(crate) fn check_names(header: &[String]) -> Result<(), String> {
     let mut seen = HashSet::new();
     for (place, name) in header.iter().enumerate() {
         if name.is_empty() {

@@ -38,32 +38,53 @@ impl Cells {
 
 /// The column that `cells` are. With `decimal_comma`, `3,14` is a number where every value of the column can be one.
 pub(crate) fn array(cells: Cells, decimal_comma: bool) -> ArrayRef {
-    let mut kinds = Candidates::of(&cells);
+    let kinds = Candidates::of(&cells);
     if decimal_comma
         && kinds.only_text()
         && let Some(with_points) = points_for_commas(&cells)
     {
         return array(with_points, false);
     }
-    // Nothing is known of a column without values; numbers are what every tool takes it for.
-    kinds.number |= !kinds.seen;
-    let values = cells.iter();
-    if !kinds.seen || (kinds.number && !kinds.whole) {
-        Arc::new(values.map(|value| value?.parse().ok()).collect::<Float64Array>())
-    } else if kinds.whole {
-        Arc::new(values.map(|value| value?.parse().ok()).collect::<Int64Array>())
-    } else if kinds.boolean {
-        Arc::new(values.map(|value| Some(value?.eq_ignore_ascii_case("true"))).collect::<BooleanArray>())
-    } else if kinds.date {
-        Arc::new(values.map(|value| day(value?)).collect::<Date32Array>())
-    } else if kinds.moment {
-        Arc::new(values.map(|value| moment(value?)).collect::<TimestampMicrosecondArray>())
-    } else {
-        Arc::new(values.collect::<StringArray>())
+    kinds.build(&cells)
+}
+
+/// What a column is, found value by value, for files that are read in parts.
+#[derive(Clone)]
+pub(crate) struct Inference {
+    kinds: Candidates,
+    /// Every value so far can be a number with a decimal comma.
+    commas: bool,
+}
+
+impl Inference {
+    pub(crate) fn new(decimal_comma: bool) -> Self {
+        Self { kinds: Candidates::any(), commas: decimal_comma }
+    }
+
+    pub(crate) fn see(&mut self, field: &str) {
+        if field.is_empty() || MISSING.contains(&field) {
+            return;
+        }
+        if !self.kinds.only_text() {
+            self.kinds.see(field);
+        }
+        self.commas = self.commas && comma_number(field).is_some();
+    }
+
+    /// The array of a part of the column, of the kind that the whole column has.
+    pub(crate) fn array(&self, cells: &Cells) -> ArrayRef {
+        if self.commas
+            && self.kinds.only_text()
+            && let Some(with_points) = points_for_commas(cells)
+        {
+            return Arc::new(with_points.iter().map(|value| value?.parse().ok()).collect::<Float64Array>());
+        }
+        self.kinds.build(cells)
     }
 }
 
 /// Which kinds every value so far can be.
+#[derive(Clone)]
 struct Candidates {
     seen: bool,
     boolean: bool,
@@ -74,9 +95,12 @@ struct Candidates {
 }
 
 impl Candidates {
+    fn any() -> Self {
+        Self { seen: false, boolean: true, whole: true, number: true, date: true, moment: true }
+    }
+
     fn of(cells: &Cells) -> Self {
-        let mut kinds =
-            Self { seen: false, boolean: true, whole: true, number: true, date: true, moment: true };
+        let mut kinds = Self::any();
         for value in cells.iter().flatten() {
             kinds.see(value);
             if kinds.only_text() {
@@ -94,6 +118,26 @@ impl Candidates {
         self.date = self.date && day(text).is_some();
         // Days among moments are moments: midnight.
         self.moment = self.moment && moment(text).is_some();
+    }
+
+    /// The values of `cells`, all of which the candidates have seen.
+    fn build(&self, cells: &Cells) -> ArrayRef {
+        let kinds = self;
+        let values = cells.iter();
+        // Nothing is known of a column without values; numbers are what every tool takes it for.
+        if !kinds.seen || (kinds.number && !kinds.whole) {
+            Arc::new(values.map(|value| value?.parse().ok()).collect::<Float64Array>())
+        } else if kinds.whole {
+            Arc::new(values.map(|value| value?.parse().ok()).collect::<Int64Array>())
+        } else if kinds.boolean {
+            Arc::new(values.map(|value| Some(value?.eq_ignore_ascii_case("true"))).collect::<BooleanArray>())
+        } else if kinds.date {
+            Arc::new(values.map(|value| day(value?)).collect::<Date32Array>())
+        } else if kinds.moment {
+            Arc::new(values.map(|value| moment(value?)).collect::<TimestampMicrosecondArray>())
+        } else {
+            Arc::new(values.collect::<StringArray>())
+        }
     }
 
     fn only_text(&self) -> bool {
@@ -119,14 +163,18 @@ pub(crate) fn is_number(text: &str) -> bool {
 fn points_for_commas(cells: &Cells) -> Option<Cells> {
     let mut converted = Cells::default();
     for value in cells.iter() {
-        let value = value.unwrap_or_default();
-        let number = value.replacen(',', ".", 1);
-        if !value.is_empty() && (value.contains('.') || is_code(&number) || !is_number(&number)) {
-            return None;
+        match value {
+            Some(value) => converted.push(&comma_number(value)?),
+            None => converted.push(""),
         }
-        converted.push(&number);
     }
     Some(converted)
+}
+
+/// `3,14` with a point for its comma; nothing where it is no such number.
+fn comma_number(value: &str) -> Option<String> {
+    let number = value.replacen(',', ".", 1);
+    (!value.contains('.') && !is_code(&number) && is_number(&number)).then_some(number)
 }
 
 /// `2026-01-31` in days since 1970-01-01.

@@ -10,12 +10,14 @@ mod error;
 mod infer;
 mod parquet_io;
 mod read;
+mod scan;
 mod table;
 mod write;
 
 pub use column::{Column, Kind};
 pub use error::Error;
 pub use read::ReadLimits;
+pub use scan::{is_table, scan};
 pub use table::Table;
 
 /// What every call of this crate returns.

@@ -63,6 +63,63 @@ fn decode(path: &Path, file: File, limits: &ReadLimits) -> Result<Table> {
     Table::of_arrays(names, arrays).map_err(|error| broken(error.to_string()))
 }
 
+/// Gives the rows of the Parquet file `path`, opened as `file`, to `sink` in parts. What the sink fails with is kept.
+pub(crate) fn scan<E: From<Error>>(
+    path: &Path,
+    file: File,
+    max_columns: usize,
+    sink: &mut dyn FnMut(&Table) -> Result<(), E>,
+) -> Result<(), E> {
+    let broken = |problem: String| Error::Parquet { path: path.to_path_buf(), problem };
+    let mut parts = std::panic::catch_unwind(AssertUnwindSafe(|| parts(path, file, max_columns)))
+        .unwrap_or_else(|_| Err(broken("its bytes contradict each other".to_owned())))?;
+    loop {
+        let part = std::panic::catch_unwind(AssertUnwindSafe(|| parts.next()))
+            .unwrap_or_else(|_| Some(Err(broken("its bytes contradict each other".to_owned()))));
+        match part {
+            Some(part) => sink(&part?)?,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn parts(
+    path: &Path,
+    file: File,
+    max_columns: usize,
+) -> Result<impl Iterator<Item = Result<Table>> + use<>> {
+    let place = path.to_path_buf();
+    let broken = move |problem: String| Error::Parquet { path: place.clone(), problem };
+    let file_bytes = file.metadata().map_or(0, |about| about.len());
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(error.to_string()))?;
+    let columns = builder.schema().fields().len();
+    if columns > max_columns {
+        return Err(broken(format!("{columns} columns, more than {max_columns}")));
+    }
+    if columns == 0 {
+        return Err(Error::Empty { path: path.to_path_buf(), missing: "it has no columns" });
+    }
+    check_places(builder.metadata(), file_bytes).map_err(&broken)?;
+    let schema = builder.schema().clone();
+    let reader = builder.with_batch_size(8_192).build().map_err(|error| broken(error.to_string()))?;
+    let empty = RecordBatch::new_empty(schema);
+    // A file without rows still has columns.
+    let batches = std::iter::once(Ok(empty)).chain(reader);
+    Ok(batches.map(move |batch| {
+        let batch = batch.map_err(|error| broken(error.to_string()))?;
+        let mut names = Vec::with_capacity(columns);
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns);
+        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+            let array = normalise(array)
+                .map_err(|problem| broken(format!("column {:?}: {problem}", field.name())))?;
+            names.push(field.name().clone());
+            arrays.push(array);
+        }
+        Table::of_arrays(names, arrays).map_err(|error| broken(error.to_string()))
+    }))
+}
+
 /// Whether every column lies inside the file, as the decoder takes for granted.
 fn check_places(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), String> {
     let mut rows = 0i64;

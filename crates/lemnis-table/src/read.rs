@@ -68,7 +68,7 @@ pub(crate) fn read(path: &Path, limits: &ReadLimits) -> Result<Table> {
 }
 
 /// What starts with `first` and is often taken for CSV.
-fn foreign(first: &[u8]) -> Option<&'static str> {
+pub(crate) fn foreign(first: &[u8]) -> Option<&'static str> {
     match first {
         [0x1f, 0x8b, ..] => Some("compressed with gzip"),
         [0x28, 0xb5, 0x2f, 0xfd] => Some("compressed with zstd"),

@@ -78,6 +78,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Retrain an endpoint's model on its newest labelled rows (what a drift verdict starts)
     Retrain(Retrain),
+    /// Run what a trigger of lemnis.yaml starts when new data comes
+    Trigger(crate::commands::trigger::TriggerArgs),
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  lemnis completion bash > /etc/bash_completion.d/lemnis")]
     Completion {

@@ -77,6 +77,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Train(arguments) => commands::stage::train(&context, arguments).map(|()| 0),
         Command::Evaluate(arguments) => commands::stage::evaluate(&context, arguments).map(|()| 0),
         Command::Retrain(arguments) => commands::retrain::retrain(&context, arguments).map(|()| 0),
+        Command::Trigger(arguments) => commands::trigger::trigger(&context, arguments),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "lemnis", &mut std::io::stdout());
             Ok(0)

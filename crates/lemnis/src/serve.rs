@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lemnis_app::project::Project;
-use lemnis_app::{App, monitor, release};
+use lemnis_app::{App, monitor, release, trigger};
 use lemnis_core::{ErrorKind, Principal};
 use lemnis_flow::Worker;
 use lemnis_server::Access;
@@ -22,6 +22,9 @@ use crate::wiring::{self, Identity};
 const ROLLOUT_TICK: Duration = Duration::from_millis(200);
 /// How often the newest predictions are looked at.
 const MONITOR_TICK: Duration = Duration::from_secs(30);
+
+/// How often the branches that triggers name are looked at: stats of a few files.
+const TRIGGER_TICK: Duration = Duration::from_secs(1);
 
 /// What to serve and where.
 #[derive(Clone, Debug)]
@@ -108,6 +111,7 @@ pub async fn start(project: Project, context: &Context, options: &Options) -> Re
     let mut running = Running { url, app, project, stop, tasks, _lock: lock };
     if options.monitors {
         running.start_monitors();
+        running.start_triggers();
     }
     Ok(running)
 }
@@ -121,6 +125,21 @@ impl Running {
             }
         };
         self.tasks.push(tokio::spawn(every(MONITOR_TICK, self.stop.clone(), self.app.clone(), act)));
+    }
+
+    /// Looks for new data on the branches that triggers name from now on.
+    fn start_triggers(&mut self) {
+        let watcher = Arc::new(tokio::sync::Mutex::new(trigger::Watcher::default()));
+        let act = move |app: Arc<App>| {
+            let watcher = watcher.clone();
+            async move {
+                let mut watcher = watcher.lock().await;
+                if let Err(error) = trigger::check_branches(&app, &Principal::lemnis(), &mut watcher).await {
+                    tracing::warn!(%error, "the triggers cannot be checked");
+                }
+            }
+        };
+        self.tasks.push(tokio::spawn(every(TRIGGER_TICK, self.stop.clone(), self.app.clone(), act)));
     }
 
     /// Ends the server: open requests finish, the prediction log is written, stages are stopped.

@@ -22,8 +22,10 @@ pub struct FlowRow {
     pub status: String,
     /// How the row is coloured.
     pub state: State,
-    /// What started it, in words.
-    pub trigger: String,
+    /// What started it: the evidence, such as a verdict, or a rule with commit, path and digests.
+    pub trigger: serde_json::Value,
+    /// The same in words.
+    pub because: String,
     /// The page of what started it, where there is one.
     pub trigger_href: Option<String>,
     /// Which attempt this is, from 1.

@@ -8,5 +8,6 @@ pub mod reproduce;
 pub mod retrain;
 pub mod runs;
 pub mod stage;
+pub mod trigger;
 pub mod up;
 pub mod why;

@@ -27,9 +27,10 @@ pub async fn flow_runs(app: &App, limit: usize) -> Result<FlowList, Error> {
 fn row(run: FlowRun, now: i64) -> FlowRow {
     let end = run.ended_ms.unwrap_or(now);
     FlowRow {
-        trigger: trigger(&run),
+        because: because(&run),
         trigger_href: run.trigger["endpoint"]
             .as_str()
+            .filter(|_| run.trigger["rule"].is_null())
             .map(|name| format!("/endpoints/{}#drift", segment(name))),
         status: run.state.as_str().to_owned(),
         state: match run.state {
@@ -46,6 +47,7 @@ fn row(run: FlowRun, now: i64) -> FlowRow {
         ended: run.ended_ms.map(Moment),
         duration_ms: run.started_ms.map(|started| (end - started).max(0)),
         log_tail: run.log_path.as_deref().map(tail).unwrap_or_default(),
+        trigger: run.trigger,
         error: run.error,
         id: run.id,
         flow: run.flow,
@@ -53,7 +55,7 @@ fn row(run: FlowRun, now: i64) -> FlowRow {
 }
 
 /// What started a run, in words: the sentence that it carries, or its parts.
-fn trigger(run: &FlowRun) -> String {
+fn because(run: &FlowRun) -> String {
     let because = plain(&run.trigger["because"]);
     if !because.is_empty() {
         return because;

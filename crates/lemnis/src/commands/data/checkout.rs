@@ -48,6 +48,7 @@ pub fn run(context: &Context, arguments: &Checkout) -> Result<u8, Failure> {
         recursive: arguments.recursive,
         allow_missing: arguments.allow_missing,
     };
+    lemnis_data::finish_merge(&repo)?;
     match lemnis_data::checkout(&repo, &arguments.targets, options) {
         Ok(done) => {
             print(context, arguments.summary, &done)?;

@@ -1,17 +1,11 @@
 //! `data status`: tracked data between the last commit, what is recorded, and the workspace.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use lemnis_data::{DataChanges, DataStatus, DataStatusOptions, Repo, Revised, Untracked};
 use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::output::{self, Failure};
-
-#[derive(Subcommand, Debug)]
-pub enum DataCommand {
-    /// Say what changed since the last commit, in the records and in the workspace
-    Status(DataStatusArgs),
-}
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -39,8 +33,7 @@ pub enum Which {
     All,
 }
 
-pub fn run(context: &Context, command: &DataCommand) -> Result<u8, Failure> {
-    let DataCommand::Status(arguments) = command;
+pub fn run(context: &Context, arguments: &DataStatusArgs) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
     let untracked = if arguments.untracked_files == Which::All { Untracked::All } else { Untracked::No };
     let targets = arguments.targets.clone();

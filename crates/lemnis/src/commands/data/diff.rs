@@ -87,7 +87,8 @@ fn digest(entry: &DiffEntry) -> String {
     }
 }
 
-fn markdown(diff: &Changes, with_hash: bool) {
+/// A Markdown table of what changed.
+pub fn markdown(diff: &Changes, with_hash: bool) {
     let mut rows = Vec::new();
     for (group, entries) in groups(diff) {
         for entry in entries {
@@ -101,7 +102,8 @@ fn markdown(diff: &Changes, with_hash: bool) {
     output::line(output::markdown_table(headings, &rows));
 }
 
-fn show(diff: &Changes) {
+/// What changed, in DVC's form.
+pub fn show(diff: &Changes) {
     let mut summary = Vec::new();
     for (group, entries) in groups(diff) {
         if entries.is_empty() {

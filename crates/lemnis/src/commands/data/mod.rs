@@ -8,7 +8,13 @@ mod checkout;
 mod commit;
 mod config;
 mod dag;
+mod data_branch;
+mod data_command;
+mod data_diff;
+mod data_log;
+mod data_merge;
 mod data_status;
+mod data_switch;
 mod destroy;
 mod diff;
 mod du;
@@ -117,9 +123,9 @@ pub enum Data {
     Get(get::Get),
     /// Download data behind a path or URL
     GetUrl(get::GetUrl),
-    /// Look at tracked data as a whole
+    /// Look at tracked data as a whole: branches of it, their merges, its history and changes
     #[command(subcommand, name = "data")]
-    DataCommand(data_status::DataCommand),
+    DataCommand(data_command::DataCommand),
     /// Say which tracked data changed between two commits, or since one
     Diff(diff::Diff),
     /// List the files of a repository: those in Git and tracked data
@@ -176,7 +182,7 @@ impl Data {
             Data::Update(arguments) => update::run(context, arguments),
             Data::Get(arguments) => get::run(context, arguments),
             Data::GetUrl(arguments) => get::run_url(context, arguments),
-            Data::DataCommand(command) => data_status::run(context, command),
+            Data::DataCommand(command) => data_command::run(context, command),
             Data::Diff(arguments) => diff::run(context, arguments),
             Data::List(arguments) => ls::run(context, arguments),
             Data::Du(arguments) => du::run(context, arguments),
