@@ -94,9 +94,15 @@ pub fn diff_tables(old: TableAt<'_>, new: TableAt<'_>, drift: bool) -> Result<Ta
 
 fn summarise(at: TableAt<'_>) -> Result<Summary, Error> {
     let mut summariser = Summariser::default();
-    lemnis_table::scan::<lemnis_quality::Error>(at.place, at.name, &mut |part| summariser.push(part))
-        .context(format!("reading {}", at.name.display()))?;
-    Ok(summariser.finish())
+    let done =
+        lemnis_table::scan::<lemnis_quality::Error>(at.place, at.name, &mut |part| summariser.push(part));
+    let what = || format!("reading {}", at.name.display());
+    match done {
+        Ok(()) => Ok(summariser.finish()),
+        // The file's own error says where in it.
+        Err(lemnis_quality::Error::Table(error)) => Err(error).context(what()),
+        Err(error) => Err(error).context(what()),
+    }
 }
 
 fn of_summaries(old: &Summary, new: &Summary) -> TableDiff {
@@ -121,15 +127,22 @@ fn of_summaries(old: &Summary, new: &Summary) -> TableDiff {
         let before = find(old, name);
         match &before {
             None => diff.columns_added.push(named(column)),
-            Some(before) if before.profile.kind != column.profile.kind => diff.columns_retyped.push(Retyped {
-                column: name.clone(),
-                old: before.profile.kind.clone(),
-                new: column.profile.kind.clone(),
-            }),
+            Some(before) if before.profile.kind != column.profile.kind => {
+                diff.columns_retyped.push(Retyped {
+                    column: name.clone(),
+                    old: before.profile.kind.clone(),
+                    new: column.profile.kind.clone(),
+                })
+            }
             Some(_) => {}
         }
         let changed = before.as_ref() != Some(column);
-        diff.columns.push(ColumnDiff { column: name.clone(), changed, old: before, new: Some(column.clone()) });
+        diff.columns.push(ColumnDiff {
+            column: name.clone(),
+            changed,
+            old: before,
+            new: Some(column.clone()),
+        });
     }
     for column in old.columns.iter().filter(|column| find(new, &column.profile.name).is_none()) {
         diff.columns_removed.push(named(column));
@@ -155,11 +168,10 @@ mod tests {
         assert_eq!((diff.rows_old, diff.rows_new), (2, 3));
         assert_eq!(diff.columns_added[0].column, "came");
         assert_eq!(diff.columns_removed[0].column, "gone");
-        assert_eq!(diff.columns_retyped[0], Retyped {
-            column: "price".into(),
-            old: "float".into(),
-            new: "text".into()
-        });
+        assert_eq!(
+            diff.columns_retyped[0],
+            Retyped { column: "price".into(), old: "float".into(), new: "text".into() }
+        );
         assert!(diff.columns[0].changed && diff.drift.is_some());
         let same = diff_tables(TableAt { place: &old, name }, TableAt { place: &old, name }, false).unwrap();
         assert!(same.columns.iter().all(|column| !column.changed));

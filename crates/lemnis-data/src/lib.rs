@@ -79,8 +79,8 @@ mod yaml;
 pub use add::{AddOptions, Added, add};
 pub use branches::{
     Branch, BranchOutput, Change, ChangeKind, Conflict, ConflictKind, FileVersion, HeldOutput, MergeOptions,
-    MergeReport, MergedOutput, RefStamp, Side, Switched, create_branch, delete_branch, file_version, finish_merge, held_at,
-    is_revision, list_branches, log_of, merge_branch, switch_branch,
+    MergeReport, MergedOutput, RefStamp, Side, Switched, create_branch, delete_branch, file_version,
+    finish_merge, held_at, is_revision, list_branches, log_of, merge_branch, switch_branch,
 };
 pub use check_ignore::{IgnoreMatch, check_ignore};
 pub use checkout::{CheckedOut, CheckoutOptions, CheckoutStats, checkout};

@@ -78,7 +78,8 @@ impl Summariser {
                 column.kind = kind;
             }
             let values = part.column(name)?;
-            let words = if matches!(kind, Kind::Date | Kind::Timestamp) { part.texts(name)? } else { Vec::new() };
+            let words =
+                if matches!(kind, Kind::Date | Kind::Timestamp) { part.texts(name)? } else { Vec::new() };
             column.push(&values);
             for word in words.into_iter().flatten() {
                 column.range = Some(match column.range.take() {
@@ -380,7 +381,8 @@ mod tests {
         let parts: Vec<Table> = (0..50)
             .map(|part| {
                 let values: Vec<i64> = (0..10_000).map(|n| part * 10_000 + n).collect();
-                let texts = values.iter().map(|n| Some(if n % 2 == 0 { "even".into() } else { format!("{n}") }));
+                let texts =
+                    values.iter().map(|n| Some(if n % 2 == 0 { "even".into() } else { format!("{n}") }));
                 Table::from_columns(vec![
                     ("n".to_owned(), Column::Int(values.iter().copied().map(Some).collect())),
                     ("t".to_owned(), Column::Text(texts.collect())),

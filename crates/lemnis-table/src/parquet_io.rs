@@ -83,11 +83,7 @@ pub(crate) fn scan<E: From<Error>>(
     }
 }
 
-fn parts(
-    path: &Path,
-    file: File,
-    max_columns: usize,
-) -> Result<impl Iterator<Item = Result<Table>> + use<>> {
+fn parts(path: &Path, file: File, max_columns: usize) -> Result<impl Iterator<Item = Result<Table>> + use<>> {
     let place = path.to_path_buf();
     let broken = move |problem: String| Error::Parquet { path: place.clone(), problem };
     let file_bytes = file.metadata().map_or(0, |about| about.len());

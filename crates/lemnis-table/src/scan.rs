@@ -71,13 +71,15 @@ struct Csv<'a> {
 impl Csv<'_> {
     fn scan<E: From<Error>>(&mut self, sink: &mut dyn FnMut(&Table) -> Result<(), E>) -> Result<(), E> {
         let empty = |missing| Error::Empty { path: self.name.to_path_buf(), missing };
-        let (no_header, no_rows) = (empty("it has no header line"), empty("it has a header line and no rows"));
+        let (no_header, no_rows) =
+            (empty("it has no header line"), empty("it has a header line and no rows"));
         let mut header: Vec<String> = Vec::new();
         let mut columns: Vec<Inference> = Vec::new();
         let mut headless = false;
         let mut rows = 0u64;
         let name = self.name.to_path_buf();
-        let broken = |line: u64, problem: String, remedy| Error::Line { path: name.clone(), line, problem, remedy };
+        let broken =
+            |line: u64, problem: String, remedy| Error::Line { path: name.clone(), line, problem, remedy };
         self.records::<Error>(&mut |line, delimiter, values| {
             if columns.is_empty() {
                 if values.len() > MOST_COLUMNS {
@@ -142,7 +144,8 @@ impl Csv<'_> {
     ) -> Result<(), E> {
         let name = self.name;
         let io = |source| Error::Io { path: name.to_path_buf(), action: "read", source };
-        let broken = |line, problem: String, remedy| Error::Line { path: name.to_path_buf(), line, problem, remedy };
+        let broken =
+            |line, problem: String, remedy| Error::Line { path: name.to_path_buf(), line, problem, remedy };
         self.file.rewind().map_err(io)?;
         let mut held: Vec<u8> = Vec::new();
         let (mut line, mut start) = (1, true);
@@ -201,7 +204,9 @@ impl Csv<'_> {
                     Err(_) if !last && whole.len() - done < MOST_RECORD_BYTES => break,
                     Err(unclosed) => {
                         let problem = "a quoted field opens here and never closes".to_owned();
-                        return Err(broken(unclosed.line, problem, "close it, or double the stray quote").into());
+                        return Err(
+                            broken(unclosed.line, problem, "close it, or double the stray quote").into()
+                        );
                     }
                 }
             }
@@ -285,7 +290,8 @@ mod tests {
     fn errors_are_those_of_a_file_read_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.csv");
-        for text in ["a,b\n1,2\n\n3\n", "", "a,b\n", "a,b\n1,2\n\"x,2\n3,4\n", "a,,c\n1,2,3\n", "a,b\n1,\0\n"] {
+        for text in ["a,b\n1,2\n\n3\n", "", "a,b\n", "a,b\n1,2\n\"x,2\n3,4\n", "a,,c\n1,2,3\n", "a,b\n1,\0\n"]
+        {
             std::fs::write(&path, text).unwrap();
             let whole = Table::read(&path, &ReadLimits::default()).unwrap_err().to_string();
             assert_eq!(parts(&path).unwrap_err().to_string(), whole, "{text:?}");

@@ -99,7 +99,9 @@ pub fn check(settings: &Settings, text: &str) -> Result<(), String> {
                         if known.is_empty() { "none".to_owned() } else { known.join(", ") }
                     ))
                 }
-                Start::Repro(targets) if targets.iter().any(|target| target.is_empty() || target.starts_with('-')) => {
+                Start::Repro(targets)
+                    if targets.iter().any(|target| target.is_empty() || target.starts_with('-')) =>
+                {
                     Some("run.repro holds an empty target or an option; name stages of dvc.yaml".to_owned())
                 }
                 _ => None,
@@ -170,7 +172,10 @@ mod tests {
         let same = problem(&format!("{good}{good}"));
         assert_eq!(same, "line 6: trigger \"a\": another trigger has the same name; give each its own");
         let endpoint = problem("  - name: a\n    on: {data: d, branch: main}\n    run: {retrain: churn}\n");
-        assert!(endpoint.starts_with("line 3: ") && endpoint.contains("not among the endpoints"), "{endpoint}");
+        assert!(
+            endpoint.starts_with("line 3: ") && endpoint.contains("not among the endpoints"),
+            "{endpoint}"
+        );
         let outside = problem("  - name: a\n    on: {data: ../d, branch: main}\n    run: {repro: [t]}\n");
         assert!(outside.contains("leads out of the project"), "{outside}");
         let branch = problem("  - name: a\n    on: {data: d, branch: \"a..b\"}\n    run: {repro: [t]}\n");

@@ -151,8 +151,11 @@ async fn start(
     let short = commit.get(..8).unwrap_or(commit);
     let from = old.map_or("nothing", Digest::short);
     let branch = &rule.on.branch;
-    let because =
-        format!("trigger {}: {path} on {branch} went from {from} to {} in commit {short}", rule.name, new.short());
+    let because = format!(
+        "trigger {}: {path} on {branch} went from {from} to {} in commit {short}",
+        rule.name,
+        new.short()
+    );
     let mut trigger = serde_json::json!({
         "rule": rule.name,
         "branch": branch,

@@ -44,7 +44,8 @@ pub(super) fn held(repo: &Repo) -> Result<Vec<HeldOutput>> {
                 file: repo.in_repo(&file),
                 digest: recorded.map(|recorded| Digest::md5(&recorded.md5)),
                 size_bytes: recorded.and_then(|recorded| recorded.size),
-                files: recorded.and_then(|recorded| if recorded.is_dir() { recorded.nfiles } else { Some(1) }),
+                files: recorded
+                    .and_then(|recorded| if recorded.is_dir() { recorded.nfiles } else { Some(1) }),
             });
         }
     }

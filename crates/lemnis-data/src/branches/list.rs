@@ -41,7 +41,8 @@ pub struct BranchOutput {
 pub fn list_branches(repo: &Repo, name: Option<&str>) -> Result<Vec<Branch>> {
     let root = root(repo)?;
     let current = current_branch(root)?;
-    let format = "--format=%(refname:short)%00%(objectname)%00%(committerdate:iso-strict)%00%(contents:subject)";
+    let format =
+        "--format=%(refname:short)%00%(objectname)%00%(committerdate:iso-strict)%00%(contents:subject)";
     let listed = git(root, &["for-each-ref", format, "refs/heads/"])?.text()?;
     let mut branches = Vec::new();
     for line in listed.lines() {

@@ -177,7 +177,8 @@ fn walk(repo: &Repo, tip: &str, place: &Place, mut tell: impl FnMut(Change) -> b
                 kind,
                 digest: recorded.as_ref().map(|recorded| Digest::md5(&recorded.md5)),
                 size_bytes: recorded.as_ref().and_then(|recorded| recorded.size),
-                files: recorded.and_then(|recorded| if recorded.is_dir() { recorded.nfiles } else { Some(1) }),
+                files: recorded
+                    .and_then(|recorded| if recorded.is_dir() { recorded.nfiles } else { Some(1) }),
             };
             if !tell(change) {
                 return Ok(());
@@ -224,6 +225,7 @@ fn inside(cache: &Cache, recorded: &Recorded, inner: &str) -> Found {
         return Found::Inside(recorded.md5.clone());
     };
     let Some(file) = files.into_iter().find(|file| file.relpath == inner) else { return Found::Nothing };
-    let size = fsx::metadata(&cache.object_path(recorded.name, &file.md5)).ok().flatten().map(|meta| meta.len());
+    let size =
+        fsx::metadata(&cache.object_path(recorded.name, &file.md5)).ok().flatten().map(|meta| meta.len());
     Found::Content(Recorded { name: HashName::Md5, md5: file.md5, size, nfiles: None, isexec: false })
 }

@@ -110,7 +110,10 @@ pub fn merge_branch(repo: &Repo, branch: &str, options: &MergeOptions) -> Result
         (Some(into), _) => into.clone(),
         (None, Some(current)) => current.clone(),
         (None, None) => {
-            return Err(Error::hinted("no branch is checked out", "name the branch to merge into with --into"));
+            return Err(Error::hinted(
+                "no branch is checked out",
+                "name the branch to merge into with --into",
+            ));
         }
     };
     check_name(root, &into)?;
@@ -261,7 +264,8 @@ fn tree(repo: &Repo, sides: &Sides<'_>, records: &mut Records<'_>) -> Result<Opt
     let root = root(repo)?;
     let settled = settle(repo, sides, records)?;
     // The driver would wait for the lock that is held here; its files are settled already.
-    let args = ["-c", "merge.dvc.driver=false", "merge-tree", "--write-tree", "--name-only", "-z", "--no-messages"];
+    let args =
+        ["-c", "merge.dvc.driver=false", "merge-tree", "--write-tree", "--name-only", "-z", "--no-messages"];
     let answer = git(root, &[&args[..], &[sides.ours, sides.theirs]].concat())?;
     if answer.code > 1 {
         return Err(answer.error());
@@ -284,7 +288,13 @@ fn tree(repo: &Repo, sides: &Sides<'_>, records: &mut Records<'_>) -> Result<Opt
             continue;
         }
         let kind = ConflictKind::Git;
-        records.conflicts.push(Conflict { path: (*path).to_owned(), kind, base: None, ours: None, theirs: None });
+        records.conflicts.push(Conflict {
+            path: (*path).to_owned(),
+            kind,
+            base: None,
+            ours: None,
+            theirs: None,
+        });
     }
     if !records.conflicts.is_empty() {
         return Ok(None);
@@ -309,7 +319,8 @@ fn settle(
 ) -> Result<BTreeMap<String, Option<String>>> {
     let root = root(repo)?;
     let mut settled = BTreeMap::new();
-    let listed = git(root, &["diff-tree", "-r", "-z", "--no-renames", "--name-only", sides.ours, sides.theirs])?;
+    let listed =
+        git(root, &["diff-tree", "-r", "-z", "--no-renames", "--name-only", sides.ours, sides.theirs])?;
     let listed = listed.bytes()?;
     for path in listed.split(|byte| *byte == 0).filter_map(|path| std::str::from_utf8(path).ok()) {
         let full = root.join(path);

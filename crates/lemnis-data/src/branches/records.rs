@@ -67,12 +67,14 @@ impl Records<'_> {
         let (ours, theirs) = (load(&versions.ours)?, load(&versions.theirs)?);
         let bases = versions.bases.iter().map(load).collect::<Result<Vec<_>>>()?;
         let plain = |stage: &Stage| stage.outs.len() == 1 && !stage.import && stage.cmd.is_none();
-        let (Some(our), Some(their)) = (ours.as_ref().filter(|s| plain(s)), theirs.as_ref().filter(|s| plain(s)))
+        let (Some(our), Some(their)) =
+            (ours.as_ref().filter(|s| plain(s)), theirs.as_ref().filter(|s| plain(s)))
         else {
             return Ok(self.whole(path, versions, &bases, ours.as_ref(), theirs.as_ref()));
         };
         let (our_out, their_out) = (&our.outs[0], &their.outs[0]);
-        let known = |stage: &Option<Stage>| stage.as_ref().filter(|stage| plain(stage)).map(|s| s.outs[0].clone());
+        let known =
+            |stage: &Option<Stage>| stage.as_ref().filter(|stage| plain(stage)).map(|s| s.outs[0].clone());
         let base_outs: Vec<_> = bases.iter().map(known).collect();
         let options = |text: &Option<String>| text.as_deref().map(|text| options(path, text)).transpose();
         let old: Vec<Option<Value>> = versions.bases.iter().map(options).collect::<Result<_>>()?;
@@ -98,8 +100,7 @@ impl Records<'_> {
         let shown = threeway::shown(self.repo, &our_out.path);
         let before: Vec<Option<&Recorded>> =
             base_outs.iter().map(|out| out.as_ref().and_then(|out| out.recorded.as_ref())).collect();
-        let merged =
-            self.content(&shown, &before, our_out.recorded.as_ref(), their_out.recorded.as_ref())?;
+        let merged = self.content(&shown, &before, our_out.recorded.as_ref(), their_out.recorded.as_ref())?;
         let (Some(kept), Some(merged)) = (kept, merged) else { return Ok(versions.ours.clone()) };
         dvcfile::updated(path, &kept, &our_out.def_path, &merged).map(Some)
     }
@@ -149,7 +150,8 @@ impl Records<'_> {
             .collect::<Result<_>>()?;
         let mut text = ours.clone();
         let mut gone = Vec::new();
-        let names: Vec<&Key> = our.keys().chain(their.keys().filter(|name| !our.contains_key(*name))).collect();
+        let names: Vec<&Key> =
+            our.keys().chain(their.keys().filter(|name| !our.contains_key(*name))).collect();
         for name in names {
             let before: Vec<Option<&Value>> = bases.iter().map(|base| base.get(name)).collect();
             let merged = match choose(&before, our.get(name), their.get(name)) {
@@ -215,7 +217,9 @@ impl Records<'_> {
         };
         let before = bases.iter().map(|base| outs(*base)).collect::<Result<Vec<_>>>()?;
         let find = |list: &[(String, Value, Option<Recorded>)], out: &str| {
-            list.iter().find(|(path, ..)| path == out).map(|(_, item, recorded)| (item.clone(), recorded.clone()))
+            list.iter()
+                .find(|(path, ..)| path == out)
+                .map(|(_, item, recorded)| (item.clone(), recorded.clone()))
         };
         let mut items = Vec::new();
         for (out, item, recorded) in &our {

@@ -63,7 +63,8 @@ pub fn trigger(context: &Context, arguments: &TriggerArgs) -> Result<u8, Failure
     }
     match &rule.run {
         Start::Repro(targets) => {
-            let words: Vec<&str> = std::iter::once("repro").chain(targets.iter().map(String::as_str)).collect();
+            let words: Vec<&str> =
+                std::iter::once("repro").chain(targets.iter().map(String::as_str)).collect();
             run(&words)
         }
         Start::Retrain(endpoint) => run(&["retrain", endpoint]),

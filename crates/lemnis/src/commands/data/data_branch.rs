@@ -71,7 +71,9 @@ fn show(branch: &Branch) {
     let mark = if branch.current { format!("{GOOD}*{GOOD:#}") } else { " ".to_owned() };
     let Branch { name, commit, committed, subject, size_bytes, .. } = branch;
     let (commit, day, size) = (short(commit), day(committed), output::size(*size_bytes));
-    output::line(format!("{mark} {STRONG}{name}{STRONG:#}  {size}  {FAINT}{commit} {day} {subject}{FAINT:#}"));
+    output::line(format!(
+        "{mark} {STRONG}{name}{STRONG:#}  {size}  {FAINT}{commit} {day} {subject}{FAINT:#}"
+    ));
     let rows: Vec<Vec<String>> = branch
         .outputs
         .iter()

@@ -244,7 +244,8 @@ fn markdown(report: &Report, all: bool) {
     }
 }
 
-const HEADINGS: [&str; 8] = ["column", "kind", "missing", "distinct", "mean", "quartiles", "range", "most frequent"];
+const HEADINGS: [&str; 8] =
+    ["column", "kind", "missing", "distinct", "mean", "quartiles", "range", "most frequent"];
 
 fn headline(diff: &TableDiff) -> String {
     let change = diff.rows_new as i128 - diff.rows_old as i128;
@@ -302,12 +303,11 @@ fn row(diff: &ColumnDiff, rows_old: u64, rows_new: u64) -> Vec<String> {
         diff.column.clone(),
         both(&|side| side.profile.kind.clone()),
         pair(missing(&diff.old, rows_old), missing(&diff.new, rows_new)),
-        both(&|side| {
-            format!("{}{}", if side.estimated { "~" } else { "" }, side.profile.distinct)
-        }),
+        both(&|side| format!("{}{}", if side.estimated { "~" } else { "" }, side.profile.distinct)),
         both(&|side| side.profile.numbers.as_ref().map(|n| number(n.mean)).unwrap_or_default()),
         both(&|side| {
-            let quartiles = side.profile.numbers.as_ref().map(|n| [n.quantiles[2], n.quantiles[3], n.quantiles[4]]);
+            let quartiles =
+                side.profile.numbers.as_ref().map(|n| [n.quantiles[2], n.quantiles[3], n.quantiles[4]]);
             quartiles.map(|three| three.map(number).join(" / ")).unwrap_or_default()
         }),
         both(&|side| match (&side.profile.numbers, &side.range) {
@@ -342,9 +342,17 @@ fn number(value: f64) -> String {
         return format!("{value:.0}");
     }
     let digits = (3 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
-    if value.abs() >= 1e15 || value.abs() < 1e-6 { format!("{value:.3e}") } else { format!("{value:.digits$}") }
+    if value.abs() >= 1e15 || value.abs() < 1e-6 {
+        format!("{value:.3e}")
+    } else {
+        format!("{value:.digits$}")
+    }
 }
 
 fn clipped(value: &str) -> String {
-    if value.chars().count() <= 24 { value.to_owned() } else { value.chars().take(23).chain(['…']).collect() }
+    if value.chars().count() <= 24 {
+        value.to_owned()
+    } else {
+        value.chars().take(23).chain(['…']).collect()
+    }
 }
