@@ -61,6 +61,9 @@ pub fn scan<E: From<Error>>(
     csv.scan(sink)
 }
 
+/// Hears of a record: its line, the delimiter, its fields.
+type TellRecord<'a, E> = dyn FnMut(u64, u8, &[&str]) -> Result<(), E> + 'a;
+
 /// A CSV file that is read in blocks.
 struct Csv<'a> {
     name: &'a Path,
@@ -140,7 +143,7 @@ impl Csv<'_> {
     /// Calls `tell` with each record: its line, the delimiter, its fields.
     fn records<E: From<Error>>(
         &mut self,
-        tell: &mut dyn FnMut(u64, u8, &[&str]) -> Result<(), E>,
+        tell: &mut TellRecord<'_, E>,
     ) -> Result<(), E> {
         let name = self.name;
         let io = |source| Error::Io { path: name.to_path_buf(), action: "read", source };
