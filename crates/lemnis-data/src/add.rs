@@ -376,6 +376,7 @@ fn new_stage(path: &Path, dvc_file: &Path) -> Stage {
         persist: false,
         remote: None,
         push: true,
+        drawing: Default::default(),
         recorded: None,
     };
     Stage {

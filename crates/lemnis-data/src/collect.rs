@@ -8,7 +8,7 @@ use crate::fsx;
 use crate::hash::Recorded;
 use crate::index::Index;
 use crate::repo::Repo;
-use crate::revisions::{self, Which};
+use crate::revision::{self, Revisions};
 use crate::stage::{Out, OutKind, Stage};
 
 /// Which data to transfer; nothing set means all data of the workspace.
@@ -28,6 +28,8 @@ pub struct Selection {
     pub all_tags: bool,
     /// All commits as well.
     pub all_commits: bool,
+    /// These commits, by their ids, instead of the workspace.
+    pub commits: Vec<String>,
 }
 
 /// An output whose objects are wanted.
@@ -59,11 +61,19 @@ impl Wanted {
 
 /// The cached outputs of the selection in the workspace and in the revisions it names.
 pub(crate) fn collect(repo: &Repo, index: &mut Index, selection: &Selection) -> Result<Vec<Wanted>> {
-    let which =
-        Which { branches: selection.all_branches, tags: selection.all_tags, commits: selection.all_commits };
+    let which = Revisions {
+        branches: selection.all_branches,
+        tags: selection.all_tags,
+        commits: selection.all_commits,
+        commit_ids: selection.commits.clone(),
+        ..Revisions::default()
+    };
     let targets = expand(repo, selection)?;
     let mut found = Vec::new();
-    let here = collect_in(repo, index, selection, &targets);
+    let here = match selection.commits.is_empty() {
+        true => collect_in(repo, index, selection, &targets),
+        false => Ok(Vec::new()),
+    };
     let mut failure = match here {
         Ok(wanted) => {
             found.extend(wanted);
@@ -72,7 +82,7 @@ pub(crate) fn collect(repo: &Repo, index: &mut Index, selection: &Selection) -> 
         Err(error) => Some(error),
     };
     // A revision that cannot be read, or lacks a target, does not keep the others back.
-    revisions::each(repo, which, |view| {
+    revision::each(repo, &which, |view, _| {
         let wanted =
             Index::load(view).and_then(|mut index| collect_in(view, &mut index, selection, &targets));
         if let Ok(wanted) = wanted {

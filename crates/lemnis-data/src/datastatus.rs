@@ -11,8 +11,10 @@ use crate::diff::Revised;
 use crate::error::Result;
 use crate::fsx;
 use crate::index::Index;
+use crate::remote::OpenStore;
 use crate::repo::Repo;
 use crate::revision;
+use crate::unpushed::{AskRemote, unpushed};
 use crate::workspace::Workspace;
 
 /// What to report.
@@ -24,6 +26,8 @@ pub struct DataStatusOptions {
     pub granular: bool,
     /// Ask Git for untracked files.
     pub untracked: Untracked,
+    /// Say what this remote lacks.
+    pub not_in_remote: Option<AskRemote>,
 }
 
 /// Which files that nothing tracks are reported.
@@ -41,6 +45,8 @@ pub enum Untracked {
 pub struct DataStatus {
     /// Recorded and not in the cache.
     pub not_in_cache: Vec<String>,
+    /// Recorded and not on the remote, when that was asked.
+    pub not_in_remote: Vec<String>,
     /// Between the last commit and what `.dvc` files and `dvc.lock` record now.
     pub committed: DataChanges,
     /// Between what they record and the workspace.
@@ -84,8 +90,8 @@ impl DataChanges {
     }
 }
 
-/// Compares the last commit, the recorded state and the workspace.
-pub fn data_status(repo: &Repo, options: &DataStatusOptions) -> Result<DataStatus> {
+/// Compares the last commit, the recorded state and the workspace, and asks the remote where that is wanted.
+pub fn data_status(repo: &Repo, options: &DataStatusOptions, stores: &dyn OpenStore) -> Result<DataStatus> {
     let mut workspace = Workspace::open(repo)?;
     let index = Index::load_locked(&workspace)?;
     let within: Vec<PathBuf> = options
@@ -110,6 +116,9 @@ pub fn data_status(repo: &Repo, options: &DataStatusOptions) -> Result<DataStatu
     }
     let mut unchanged = BTreeSet::new();
     status.uncommitted = sort(changes, &mut unchanged);
+    if let Some(ask) = &options.not_in_remote {
+        status.not_in_remote = unpushed(repo, &index, &cache, &scope, ask, stores)?;
+    }
     if repo.git_root().is_some() {
         status.no_commits = repo.has_no_commits()?;
         let head = match status.no_commits {

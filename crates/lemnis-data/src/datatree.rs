@@ -43,10 +43,16 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    fn touches(&self, out: &Path) -> bool {
+    /// Whether `out`, or something below it, is looked at.
+    pub(crate) fn touches(&self, out: &Path) -> bool {
         self.within
             .as_ref()
             .is_none_or(|paths| paths.iter().any(|path| path.starts_with(out) || out.starts_with(path)))
+    }
+
+    /// Whether `path` itself is looked at.
+    pub(crate) fn takes(&self, path: &Path) -> bool {
+        self.within.as_ref().is_none_or(|within| within.iter().any(|base| path.starts_with(base)))
     }
 }
 
@@ -155,10 +161,7 @@ pub(crate) fn compare(
     scope: &Scope,
     hash_only: bool,
 ) -> Vec<Change> {
-    let wanted = |path: &str| {
-        let full = repo.root().join(path);
-        scope.within.as_ref().is_none_or(|within| within.iter().any(|base| full.starts_with(base)))
-    };
+    let wanted = |path: &str| scope.takes(&repo.root().join(path));
     let mut paths: Vec<&String> = old.entries.keys().collect();
     paths.extend(new.entries.keys().filter(|path| !old.entries.contains_key(*path)));
     paths.retain(|path| wanted(path));

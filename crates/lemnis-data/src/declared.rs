@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use crate::error::Result;
-use crate::fsx;
 use crate::repo::Repo;
 use crate::yaml::{Map, Value, parse};
+use crate::{dvcyaml, fsx};
 
 /// What one `dvc.yaml` declares.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +21,6 @@ pub(crate) struct Declared {
     pub(crate) plots: Vec<(String, Map)>,
     /// Artifact name → its fields.
     pub(crate) artifacts: IndexMap<String, Map>,
-    /// Plots of stages: path → properties.
-    pub(crate) stage_plots: Vec<(PathBuf, Map)>,
     /// Values of `vars` files that stages use: file → dotted key → value.
     pub(crate) used_vars: IndexMap<PathBuf, IndexMap<String, Value>>,
 }
@@ -32,25 +30,18 @@ pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Declared> {
     let Some(text) = repo.read_text(path)? else { return Ok(Declared::default()) };
     let root = parse(&text, &repo.show(path))?.to_value();
     let dir = path.parent().unwrap_or(Path::new("/"));
+    let sections = dvcyaml::declarations(repo, path)?;
     let mut declared = Declared {
-        metrics: paths(root.get("metrics"), dir),
-        params: paths(root.get("params"), dir),
+        metrics: paths(sections.get("metrics"), dir),
+        params: paths(sections.get("params"), dir),
         ..Declared::default()
     };
-    for (id, properties) in entries(root.get("plots")) {
+    for (id, properties) in entries(sections.get("plots")) {
         declared.plots.push((id, properties));
     }
-    for (name, fields) in root.get("artifacts").and_then(Value::as_map).into_iter().flatten() {
+    for (name, fields) in sections.get("artifacts").and_then(Value::as_map).into_iter().flatten() {
         if let Value::Map(fields) = fields {
             declared.artifacts.insert(name.text.clone(), fields.clone());
-        }
-    }
-    let stages = root.get("stages").and_then(Value::as_map);
-    for (_, stage) in stages.into_iter().flatten() {
-        let wdir = stage.get("wdir").and_then(Value::as_str).unwrap_or(".");
-        let wdir = fsx::normalize(dir, Path::new(wdir));
-        for (path, properties) in entries(stage.get("plots")) {
-            declared.stage_plots.push((fsx::normalize(&wdir, Path::new(&path)), properties));
         }
     }
     find_used_vars(repo, &root, dir, &mut declared)?;

@@ -76,6 +76,7 @@ pub(crate) fn read(repo: &Repo, path: &Path, text: &str) -> Result<Stage> {
                 .transpose()?
                 .map(str::to_owned),
             push: flag("push", true)?,
+            drawing: Map::new(),
             recorded: stage::recorded(node, &file)?,
         });
     }

@@ -12,11 +12,12 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::repo::Repo;
 use crate::stage::{self, At, Stage, fields};
-use crate::template::{Context, is_templated};
+use crate::template::{Context, Place, is_templated};
 use crate::yaml::{Kind, Map, Node, Value, parse};
 use crate::{fsx, params};
 
 const TOP: [&str; 7] = ["vars", "stages", "params", "metrics", "plots", "artifacts", "datasets"];
+const DECLARING: [&str; 4] = ["metrics", "params", "plots", "artifacts"];
 const DEFAULT_PARAMS: &str = "params.yaml";
 
 /// The stages of the `dvc.yaml` at `path`, in file order.
@@ -35,18 +36,7 @@ pub(crate) fn load_text(repo: &Repo, path: &Path, text: &str) -> Result<Vec<Stag
     }
     fields(&root, &file, "the file", &TOP)?;
     sections::check(&root, &file)?;
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let mut loader = Loader { repo, file: &file, path, dir, context: Context::default() };
-    loader.context.parsing = repo.config().parsing;
-    let params = dir.join(DEFAULT_PARAMS);
-    if let Some(map) = params::read(repo, &params)? {
-        let at = At { file: &file, line: 1 };
-        loader.context.merge(&map).map_err(|message| at.error(message))?;
-        loader.context.note(params, Vec::new());
-    }
-    if let Some(vars) = root.get("vars") {
-        loader.context = loader.with_vars(&loader.context, vars, dir)?;
-    }
+    let loader = Loader::new(repo, &file, path, &root)?;
     let Some(stages) = root.get("stages").filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
     let Kind::Map(stages) = &stages.kind else {
         return Err(At { file: &file, line: stages.line }.error("'stages' must be a mapping"));
@@ -62,6 +52,27 @@ pub(crate) fn load_text(repo: &Repo, path: &Path, text: &str) -> Result<Vec<Stag
     Ok(out)
 }
 
+/// What the sections beside the stages say, with every `${…}` filled in.
+pub(crate) fn declarations(repo: &Repo, path: &Path) -> Result<Map> {
+    let file = repo.show(path);
+    let Some(text) = repo.read_text(path)? else { return Ok(Map::new()) };
+    let root = parse(&text, &file)?;
+    let mut sections = Map::new();
+    let named: Vec<(&str, &Node)> =
+        DECLARING.iter().filter_map(|name| Some((*name, root.get(name)?))).collect();
+    let templated = named.iter().any(|(_, node)| is_templated(&node.to_value()));
+    // Without an expression the variables do not matter, and neither does what is wrong with them.
+    let loader = if templated { Some(Loader::new(repo, &file, path, &root)?) } else { None };
+    for (name, node) in named {
+        let value = match &loader {
+            Some(loader) => loader.value(&loader.context, node, Place::Text)?,
+            None => node.to_value(),
+        };
+        sections.insert(name.into(), value);
+    }
+    Ok(sections)
+}
+
 struct Loader<'a> {
     repo: &'a Repo,
     file: &'a str,
@@ -70,7 +81,23 @@ struct Loader<'a> {
     context: Context,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    /// With the variables of `params.yaml` and of the file's `vars`.
+    fn new(repo: &'a Repo, file: &'a str, path: &'a Path, root: &Node) -> Result<Self> {
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        let mut loader = Loader { repo, file, path, dir, context: Context::default() };
+        loader.context.parsing = repo.config().parsing;
+        let params = dir.join(DEFAULT_PARAMS);
+        if let Some(map) = params::read(repo, &params)? {
+            loader.context.merge(&map).map_err(|message| loader.at(1).error(message))?;
+            loader.context.note(params, Vec::new());
+        }
+        if let Some(vars) = root.get("vars") {
+            loader.context = loader.with_vars(&loader.context, vars, dir)?;
+        }
+        Ok(loader)
+    }
+
     fn at(&self, line: usize) -> At<'_> {
         At { file: self.file, line }
     }

@@ -17,13 +17,12 @@ use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{HashName, is_oid};
-use crate::history::{self, Revisions};
 use crate::imports::Outside;
 use crate::index::Index;
 use crate::remote::{Object, Remote};
 use crate::repo::Repo;
+use crate::revision::{self, Revisions};
 use crate::workspace::Workspace;
-use crate::yaml::{Value, parse};
 
 /// What to keep, and how. One of the scopes must be set; the workspace is always kept.
 #[derive(Clone, Debug, Default)]
@@ -196,6 +195,7 @@ impl Marked<'_> {
         self.stages(repo, &mut done.unrecorded)?;
         let which = Revisions {
             rev: options.rev.clone(),
+            commit_ids: Vec::new(),
             num: options.num.unwrap_or(1),
             branches: options.all_branches,
             tags: options.all_tags,
@@ -203,7 +203,7 @@ impl Marked<'_> {
             experiments: options.all_experiments,
             since: options.date.clone(),
         };
-        history::each(repo, &which, |past, commit| {
+        revision::each(repo, &which, |past, commit| {
             match self.stages(past, &mut Vec::new()) {
                 Err(_) if options.skip_failed => done.skipped.push(commit.to_owned()),
                 Err(error) => {
@@ -223,7 +223,7 @@ impl Marked<'_> {
 
     fn stages(&mut self, repo: &Repo, unrecorded: &mut Vec<String>) -> Result<()> {
         for stage in Index::load(repo)?.stages {
-            if stage.import && comes_from_repo(&stage.file)? {
+            if stage.import && stage.deps.iter().any(|dep| dep.from_repo) {
                 continue;
             }
             for out in stage.outs.iter().filter(|out| out.cache) {
@@ -270,14 +270,6 @@ impl Marked<'_> {
         let object = |oid| Object { name: dir.name, oid };
         Ok(tree.map(|tree| tree.into_iter().map(|file| object(file.md5)).collect()))
     }
-}
-
-/// Whether the `.dvc` file imports from another repository, which keeps the data itself.
-fn comes_from_repo(file: &Path) -> Result<bool> {
-    let text = fsx::read_text(file)?.unwrap_or_default();
-    let root = parse(&text, &file.display().to_string())?.to_value();
-    let deps = root.get("deps").and_then(Value::as_seq).unwrap_or_default();
-    Ok(deps.iter().any(|dep| dep.get("repo").is_some()))
 }
 
 fn sweep(cache: &Cache, used: &Used, dry: bool, done: &mut Collected) -> Result<()> {

@@ -7,15 +7,20 @@ use crate::error::{Error, Result};
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
+use crate::yaml::{Map, Value, emit, parse, rewrite};
 use crate::{dvcfile, fsx, git};
 
 const HOOKS: [&str; 3] = ["post-checkout", "pre-commit", "pre-push"];
 const DRIVER: &str = "lemnis git-hook merge-driver --ancestor %O --our %A --their %B ";
 
 /// Installs the hooks and the merge driver `dvc` in the Git repository; hooks that are there are never replaced.
-/// Without Git there is nothing to do.
-pub fn install_hooks(repo: &Repo) -> Result<()> {
+/// With `pre_commit` the hooks go into the configuration of that tool instead. Without Git there is nothing to do.
+pub fn install_hooks(repo: &Repo, pre_commit: bool) -> Result<()> {
     let Some(git_root) = repo.git_root() else { return Ok(()) };
+    if pre_commit {
+        set_driver(git_root)?;
+        return add_to_pre_commit(&git_root.join(".pre-commit-config.yaml"));
+    }
     let dir = git::hooks_dir(git_root)?;
     if let Some(hook) = HOOKS.into_iter().find(|hook| dir.join(hook).exists()) {
         return Err(Error::hinted(
@@ -23,8 +28,7 @@ pub fn install_hooks(repo: &Repo) -> Result<()> {
             format!("add the line `exec lemnis git-hook {hook} \"$@\"` to it, or remove it"),
         ));
     }
-    git::set(git_root, "merge.dvc.name", "DVC merge driver")?;
-    git::set(git_root, "merge.dvc.driver", DRIVER)?;
+    set_driver(git_root)?;
     fsx::create_dirs(&dir)?;
     for hook in HOOKS {
         let path = dir.join(hook);
@@ -32,6 +36,54 @@ pub fn install_hooks(repo: &Repo) -> Result<()> {
         fsx::chmod(&path, 0o777)?;
     }
     Ok(())
+}
+
+fn set_driver(git_root: &Path) -> Result<()> {
+    git::set(git_root, "merge.dvc.name", "DVC merge driver")?;
+    git::set(git_root, "merge.dvc.driver", DRIVER)
+}
+
+/// Adds the hooks to the file, once; comments in it stay. They call the `lemnis` in `PATH`, as Git's do.
+fn add_to_pre_commit(file: &Path) -> Result<()> {
+    let text = fsx::read_text(file)?.unwrap_or_default();
+    let root = parse(&text, ".pre-commit-config.yaml")?;
+    let mut config = match root.to_value() {
+        Value::Map(map) => map,
+        Value::Null => Map::new(),
+        other => return Err(cannot_install(other.type_name())),
+    };
+    let hook = |name: &str| {
+        let mut hook = Map::new();
+        let mut set = |key: &str, value: Value| drop(hook.insert(key.into(), value));
+        set("id", format!("lemnis-{name}").as_str().into());
+        set("name", format!("lemnis {name}").as_str().into());
+        set("entry", format!("lemnis git-hook {name}").as_str().into());
+        set("language", "system".into());
+        set("stages", Value::Seq(vec![name.into()]));
+        set("always_run", true.into());
+        set("pass_filenames", false.into());
+        Value::Map(hook)
+    };
+    let mut entry = Map::new();
+    entry.insert("repo".into(), "local".into());
+    let hooks = ["pre-commit", "pre-push", "post-checkout"].map(hook);
+    entry.insert("hooks".into(), Value::Seq(hooks.into()));
+    let repos = config.entry("repos".into()).or_insert_with(|| Value::Seq(Vec::new()));
+    match repos {
+        Value::Seq(repos) if repos.contains(&Value::Map(entry.clone())) => return Ok(()),
+        Value::Seq(repos) => repos.push(Value::Map(entry)),
+        Value::Null => *repos = Value::Seq(vec![Value::Map(entry)]),
+        other => return Err(cannot_install(other.type_name())),
+    }
+    let wanted = Value::Map(config);
+    fsx::write_text(file, &if text.trim().is_empty() { emit(&wanted) } else { rewrite(&text, &wanted) })
+}
+
+fn cannot_install(what: &str) -> Error {
+    Error::hinted(
+        format!(".pre-commit-config.yaml holds a {what} where a mapping or list belongs"),
+        "mend that file first",
+    )
 }
 
 /// Whether Git is in the middle of a rebase, which a checkout of data must not disturb.

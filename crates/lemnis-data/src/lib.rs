@@ -34,7 +34,6 @@ mod gc;
 mod git;
 mod granular;
 mod hash;
-mod history;
 mod hooks;
 mod ignore;
 mod imports;
@@ -59,7 +58,6 @@ mod repo;
 mod reproduce;
 mod restore;
 mod revision;
-mod revisions;
 mod run;
 mod runcache;
 mod rwlock;
@@ -72,6 +70,7 @@ mod status;
 mod template;
 mod tracking;
 mod transfer;
+mod unpushed;
 mod values;
 mod workspace;
 mod yaml;
@@ -95,15 +94,20 @@ pub use diff::{Diff, DiffEntry, Revised, diff};
 pub use environment::Environment;
 pub use error::{Error, LogTail, Result};
 pub use experiments::{
-    Baseline, Experiment, ExperimentTable, SaveExperiment, apply_experiment, branch_experiment,
-    diff_experiments, experiment_name, experiments, list_experiments, override_params, remove_experiments,
-    rename_experiment, save_experiment, show_experiments,
+    Apart, Baseline, Enqueue, Experiment, ExperimentTable, QueueTask, SaveExperiment, ShareExperiments,
+    Shared, TakenTask, TaskState, Temporary, Worker, Workers, apply_experiment, branch_experiment,
+    clean_experiments, close_apart, diff_experiments, end_task, enqueue, experiment_environment,
+    experiment_name, experiments, fail_task, give_back_lost, kill_tasks, list_experiments,
+    list_remote_experiments, note_process, open_apart, override_params, pull_experiments, push_experiments,
+    queue_tasks, remove_experiments, remove_remote_experiments, remove_tasks, rename_experiment,
+    save_experiment, show_experiments, stop_workers, sweeps, take_task, take_worker, task_log, task_output,
+    waiting_tasks, worker_log, workers,
 };
 pub use gc::{Collected, GcOptions, GcRemote, gc, gc_with_remote};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
 pub use imports::{
-    Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, add_to_remote, get, get_url, import,
-    import_url, show_url, update,
+    ArtifactName, Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, add_to_remote,
+    find_artifact, get, get_url, import, import_url, show_url, update,
 };
 pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use migrate::{Migrated, migrate};
@@ -122,4 +126,5 @@ pub use stages::{ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stag
 pub use status::{DepChange, StageChange, Status, StatusOptions, status};
 pub use tracking::{Removed, remove, set_frozen, unprotect};
 pub use transfer::{Fetched, Pushed, Transfer, cloud_status, fetch, push};
+pub use unpushed::AskRemote;
 pub use values::RevisionScope;

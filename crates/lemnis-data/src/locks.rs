@@ -107,6 +107,11 @@ fn holder(path: &Path, hard_link: bool) -> String {
     }
 }
 
+/// Locks `path`, whose directory exists, or fails with [`Error::Locked`] without waiting.
+pub(crate) fn at_once(path: &Path) -> Result<Lock> {
+    Lock::take(path, false, Patience { retries: Some(0), delay: Duration::ZERO })
+}
+
 /// Locks `path` for an edit that others make quickly.
 pub(crate) fn briefly(path: &Path, hard_link: bool) -> Result<Lock> {
     if let Some(dir) = path.parent() {

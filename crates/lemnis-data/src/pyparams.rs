@@ -5,6 +5,8 @@
 
 mod literal;
 
+use std::ops::Range;
+
 use self::literal::Literal;
 use crate::yaml::{Key, Map, Value};
 
@@ -14,6 +16,46 @@ pub(crate) fn parse(text: &str) -> Result<Map, (usize, String)> {
     let mut at = 0;
     let first = lines.first().map_or(0, |line| line.indent);
     Ok(block(&lines, &mut at, first, false))
+}
+
+/// Where literals stand, as byte ranges, that may be assigned to `name` or `self.name`: also inside strings
+/// and comments, so that whoever edits one must look at what the file then says.
+pub(crate) fn literals_of(text: &str, name: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(name) {
+        let before = text[..at].chars().next_back();
+        let after = &text[at + name.len()..];
+        let target = after.trim_start_matches([' ', '\t']);
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        if before.is_some_and(word) || target.starts_with(word) && target.len() == after.len() {
+            continue;
+        }
+        let line = target.split(['\n', '#']).next().unwrap_or_default();
+        let Some(equals) = split_at(line, '=') else { continue };
+        let annotation = line[..equals].trim();
+        if !(annotation.is_empty() || annotation.starts_with(':')) {
+            continue;
+        }
+        let start = text.len() - target.len() + equals + 1;
+        let start = start + text[start..].len() - text[start..].trim_start_matches([' ', '\t']).len();
+        // Most literals end with their line; what stands on the next one is another statement then.
+        let line_end = text[start..].find('\n').map_or(text.len(), |end| start + end);
+        let length = literal_length(&text[start..line_end]).or_else(|| literal_length(&text[start..]));
+        found.extend(length.map(|length| start..start + length));
+    }
+    found
+}
+
+/// The length in bytes of the literal that `text` begins with.
+fn literal_length(text: &str) -> Option<usize> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut reader = Literal::new(&chars);
+    let value = reader.value()?;
+    if reader.peek() == Some(',') {
+        reader.rest_of_tuple(value)?;
+    }
+    let length: usize = chars[..reader.end()].iter().map(|c| c.len_utf8()).sum();
+    Some(text[..length].trim_end().len())
 }
 
 /// A statement line with its brackets and strings joined and its comment gone.

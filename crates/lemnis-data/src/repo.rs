@@ -178,6 +178,11 @@ impl Repo {
         }
     }
 
+    /// The repository at `start` with this one's configuration, whose cache and remotes it then shares.
+    pub(crate) fn sharing(&self, start: &Path) -> Result<Self> {
+        Ok(Self { config: self.config.clone(), ..Self::discover(start, &self.environment)? })
+    }
+
     /// The directory that holds `.dvc`, absolute.
     pub fn root(&self) -> &Path {
         &self.root

@@ -115,6 +115,8 @@ pub(crate) struct Out {
     pub(crate) remote: Option<String>,
     /// Whether it goes to a remote at all.
     pub(crate) push: bool,
+    /// How a plot is to be drawn: `x`, `template` and the like.
+    pub(crate) drawing: Map,
     pub(crate) recorded: Option<Recorded>,
 }
 

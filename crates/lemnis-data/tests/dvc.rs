@@ -190,3 +190,35 @@ fn links_of_every_type_are_clean_for_both() {
         assert_skips(&twin);
     }
 }
+
+#[test]
+fn each_lists_what_the_other_queued() {
+    let Some(dvc) = Dvc::find() else { return };
+    let project = ours();
+    let git = |args: &[&str]| {
+        let done = Command::new("git").args(args).current_dir(project.path()).status().expect("git runs");
+        assert!(done.success(), "{args:?}");
+    };
+    git(&["config", "user.name", "t"]);
+    git(&["config", "user.email", "t@example.com"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "one"]);
+    let overrides = vec!["seed=8".to_owned()];
+    let request = lemnis_data::Enqueue { name: Some("ours".into()), overrides, ..Default::default() };
+    lemnis_data::enqueue(&project.repo(), &request, 0).expect("queues");
+    dvc.run(&project, &["exp", "run", "--queue", "-n", "theirs", "-S", "seed=9"]);
+    let listed = dvc.run(&project, &["queue", "status"]);
+    assert!(listed.contains("ours") && listed.contains("theirs"), "{listed}");
+    let shown = dvc.run(&project, &["exp", "show", "--json"]);
+    assert!(shown.contains("\"seed\": 8"), "{shown}");
+    let tasks = lemnis_data::queue_tasks(&project.repo()).expect("lists");
+    let names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
+    assert_eq!(names, ["ours", "theirs"]);
+    let task = lemnis_data::take_task(&project.repo(), &tasks[1].rev).expect("takes").expect("is free");
+    lemnis_data::reproduce(&task.run.repo, &task.run.request, &mut common::Seen::default()).expect("runs");
+    let done = lemnis_data::end_task(&project.repo(), task, true, "2026-01-31T12:00:00.000Z").expect("ends");
+    assert_eq!(done.as_deref(), Some("theirs"));
+    dvc.run(&project, &["queue", "remove", "ours"]);
+    assert!(dvc.run(&project, &["queue", "status"]).contains("Success"));
+    assert!(dvc.run(&project, &["exp", "list", "--name-only"]).contains("theirs"));
+}

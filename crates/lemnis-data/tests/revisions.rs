@@ -58,7 +58,7 @@ fn data_status_tells_recorded_changes_from_those_of_the_workspace() {
     project.add(&["f"]).expect("adds");
     project.write("d/a", "x");
     let options = DataStatusOptions { granular: true, ..DataStatusOptions::default() };
-    let status = lemnis_data::data_status(&project.repo(), &options).expect("looks");
+    let status = lemnis_data::data_status(&project.repo(), &options, &common::Directories).expect("looks");
     assert_eq!(json(&status.committed), r#"{"modified":["f"]}"#);
     assert_eq!(json(&status.uncommitted), r#"{"modified":["d/","d/a"]}"#);
     assert_eq!(status.unchanged, ["d/b"]);
@@ -120,4 +120,22 @@ fn an_experiment_does_not_overwrite_what_git_does_not_know() {
     project.write("note", "only here");
     assert!(lemnis_data::apply_experiment(&repo, "e1").is_err());
     assert_eq!(project.read("note"), "only here");
+}
+
+#[test]
+fn declarations_may_be_templates() {
+    let project = committed();
+    project.write("params.yaml", "name: m\naxis: step\n").write("m.json", "{\"acc\": 1}").write(
+        "dvc.yaml",
+        "metrics:\n- ${name}.json\nstages:\n  draw:\n    foreach: [a, b]\n    do:\n      cmd: \"true\"\n      plots:\n      - ${item}.csv:\n          x: ${axis}\n          cache: false\n",
+    );
+    project.write("a.csv", "step,loss\n1,2\n").write("b.csv", "step,loss\n1,3\n");
+    let repo = project.repo();
+    let metrics =
+        lemnis_data::metrics_show(&repo, &[], lemnis_data::RevisionScope::default()).expect("shows");
+    assert!(metrics.json().contains("\"m.json\": {\"data\": {\"acc\": 1}}"), "{}", metrics.json());
+    let options = lemnis_data::PlotOptions::default();
+    let plots = lemnis_data::plots(&repo, &["workspace".to_owned()], &options).expect("collects");
+    let shown = plots.json(&project.path().join("out")).expect("shows").to_string();
+    assert!(shown.contains("b.csv") && shown.contains("\"field\":\"step\""), "{shown}");
 }

@@ -26,11 +26,13 @@ pub mod exit {
 
     /// The configuration is wrong, or cannot be changed as asked.
     const CONFIG: u8 = 251;
-    const INTERRUPTED: u8 = 252;
+    /// Ctrl-C.
+    pub const INTERRUPTED: u8 = 252;
     const NOT_A_REPO: u8 = 253;
     /// Clap refused the command line.
     pub const WRONG_ARGUMENTS: u8 = 254;
-    const OTHER: u8 = 255;
+    /// Anything else.
+    pub const OTHER: u8 = 255;
 
     /// The code with which one of DVC's verbs ends after `error`.
     pub fn of(error: &dyn Any) -> u8 {

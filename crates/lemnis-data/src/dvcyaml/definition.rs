@@ -214,23 +214,41 @@ impl Loader<'_> {
                             .resolve(&Value::from(key.text.as_str()), Place::Text)
                             .map_err(|message| self.at(key_node.line).error(message))?;
                         let text = text.as_str().unwrap_or(&key.text).to_owned();
-                        out.push(self.out(wdir, &text, key_node.line, Some(flags), kind)?);
+                        out.push(self.out(context, wdir, &text, key_node.line, Some(flags), kind)?);
                     }
                 }
                 _ => {
                     let text = self.text(context, item, "an output")?;
-                    out.push(self.out(wdir, &text, item.line, None, kind)?);
+                    out.push(self.out(context, wdir, &text, item.line, None, kind)?);
                 }
             }
         }
         Ok(out)
     }
 
-    fn out(&self, wdir: &Path, text: &str, line: usize, flags: Option<&Node>, kind: OutKind) -> Result<Out> {
+    fn out(
+        &self,
+        context: &Context,
+        wdir: &Path,
+        text: &str,
+        line: usize,
+        flags: Option<&Node>,
+        kind: OutKind,
+    ) -> Result<Out> {
         let path = stage::resolve(self.repo, wdir, text, "output", &self.at(line))?;
         let def_path = fsx::relative(&path, wdir);
         let (remote, push) = (None, true);
-        let mut out = Out { def_path, path, kind, cache: true, persist: false, remote, push, recorded: None };
+        let mut out = Out {
+            def_path,
+            path,
+            kind,
+            cache: true,
+            persist: false,
+            remote,
+            push,
+            drawing: Default::default(),
+            recorded: None,
+        };
         let mut known: Vec<&str> = FLAGS.to_vec();
         if kind == OutKind::Plot {
             known.extend(PLOT_FLAGS);
@@ -247,6 +265,10 @@ impl Loader<'_> {
                     "persist" => out.persist = stage::truth(value, self.file, "'persist'")?,
                     "push" => out.push = stage::truth(value, self.file, "'push'")?,
                     "remote" => out.remote = Some(stage::text(value, self.file, "'remote'")?.to_owned()),
+                    other if PLOT_FLAGS.contains(&other) => {
+                        let value = self.value(context, value, Place::Text)?;
+                        out.drawing.entry(other.into()).or_insert(value);
+                    }
                     _ => {}
                 }
             }

@@ -3,15 +3,36 @@
 //! `refs/exps/<2>/<38>/<name>` holds the baseline commit in its path and points at a commit whose parent is
 //! that baseline. So DVC lists, applies and pushes what was saved here, and the other way round.
 
+mod apart;
 mod apply;
+mod arguments;
+mod capture;
 mod overrides;
+mod queue;
 mod save;
+mod scratch_index;
+mod share;
 mod show;
+mod stash;
+mod sweep;
+mod temporary;
 
+pub use apart::{Apart, close_apart, open_apart};
 pub use apply::{apply_experiment, branch_experiment, remove_experiments, rename_experiment};
 pub use overrides::override_params;
-pub use save::{SaveExperiment, experiment_name, save_experiment};
+pub use queue::{
+    Enqueue, QueueTask, TakenTask, TaskState, Worker, Workers, clean_experiments, end_task, enqueue,
+    fail_task, give_back_lost, kill_tasks, note_process, queue_tasks, remove_tasks, stop_workers, take_task,
+    take_worker, task_log, task_output, waiting_tasks, worker_log, workers,
+};
+pub use save::{SaveExperiment, experiment_environment, experiment_name, save_experiment};
+pub use share::{
+    ShareExperiments, Shared, list_remote_experiments, pull_experiments, push_experiments,
+    remove_remote_experiments,
+};
 pub use show::{ExperimentTable, diff_experiments, show_experiments};
+pub use sweep::sweeps;
+pub use temporary::Temporary;
 
 use indexmap::IndexMap;
 
@@ -44,7 +65,34 @@ pub struct Baseline {
     pub experiments: Vec<Experiment>,
 }
 
+impl Baseline {
+    /// Experiments by baseline, for those of `commits` that have some.
+    fn group(all: Vec<Experiment>, commits: IndexMap<String, String>) -> Vec<Self> {
+        let mut out = Vec::new();
+        for (commit, name) in commits {
+            let experiments: Vec<Experiment> =
+                all.iter().filter(|one| one.baseline == commit).cloned().collect();
+            if !experiments.is_empty() {
+                out.push(Self { commit, name: (!name.is_empty()).then_some(name), experiments });
+            }
+        }
+        out
+    }
+}
+
 impl Experiment {
+    /// From a commit and the ref that holds it; `None` for refs that hold something else.
+    fn parse((commit, reference): (&str, &str)) -> Option<Self> {
+        let parts: Vec<&str> = reference.splitn(5, '/').collect();
+        match parts[..] {
+            [_, _, head, tail, name] if head.len() == 2 && tail.len() == 38 => {
+                let baseline = format!("{head}{tail}");
+                Some(Self { name: name.to_owned(), baseline, commit: commit.to_owned() })
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn reference(&self) -> String {
         reference(&self.baseline, &self.name)
     }
@@ -59,19 +107,7 @@ pub(crate) fn reference(baseline: &str, name: &str) -> String {
 pub fn experiments(repo: &Repo) -> Result<Vec<Experiment>> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
     let listed = git(git_root, &["for-each-ref", "--format=%(objectname) %(refname)", NAMESPACE])?;
-    let mut found = Vec::new();
-    for line in listed.lines() {
-        let Some((commit, name)) = line.split_once(' ') else { continue };
-        let parts: Vec<&str> = name.splitn(5, '/').collect();
-        if let [_, _, head, tail, name] = parts[..]
-            && head.len() == 2
-            && tail.len() == 38
-        {
-            let (name, baseline) = (name.to_owned(), format!("{head}{tail}"));
-            found.push(Experiment { name, baseline, commit: commit.to_owned() });
-        }
-    }
-    Ok(found)
+    Ok(listed.lines().filter_map(|line| line.split_once(' ')).filter_map(Experiment::parse).collect())
 }
 
 /// The experiment called `name`; those of the present commit come first.
@@ -145,14 +181,5 @@ pub(crate) fn baselines(
 
 /// Experiments by the commit that they started from.
 pub fn list_experiments(repo: &Repo, scope: RevisionScope, revs: &[String]) -> Result<Vec<Baseline>> {
-    let all = experiments(repo)?;
-    let mut out = Vec::new();
-    for (commit, name) in baselines(repo, scope, revs)? {
-        let own: Vec<Experiment> = all.iter().filter(|one| one.baseline == commit).cloned().collect();
-        if !own.is_empty() {
-            let name = (!name.is_empty()).then_some(name);
-            out.push(Baseline { commit, name, experiments: own });
-        }
-    }
-    Ok(out)
+    Ok(Baseline::group(experiments(repo)?, baselines(repo, scope, revs)?))
 }

@@ -3,7 +3,10 @@
 //! The grammar is Hydra's: `key=value` changes what is there, `+key=value` adds, `++key=value` does either,
 //! `~key` removes; a file may stand before a colon. Values are YAML in flow style.
 
-use std::path::Path;
+mod python;
+mod toml;
+
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::fsx;
@@ -21,24 +24,31 @@ enum Mode {
 
 /// Changes parameter files as the overrides say. All are checked before a file is written.
 pub fn override_params(repo: &Repo, overrides: &[String]) -> Result<()> {
-    let mut texts: indexmap::IndexMap<String, String> = indexmap::IndexMap::new();
-    for one in overrides {
-        let (file, rest) = split_file(one);
-        let path = fsx::normalize(repo.cwd(), Path::new(file));
-        let text = match texts.get(file) {
-            Some(text) => text.clone(),
-            None => fsx::read_text(&path)?
-                .ok_or_else(|| Error::Missing { what: "parameters file", path: file.to_owned() })?,
-        };
-        texts.insert(file.to_owned(), apply(file, &text, rest)?);
-    }
-    for (file, text) in texts {
-        let path = fsx::normalize(repo.cwd(), Path::new(&file));
+    for (path, text) in overridden(repo, overrides)? {
         if fsx::read_text(&path)?.as_ref() != Some(&text) {
             fsx::write_text(&path, &text)?;
         }
     }
     Ok(())
+}
+
+/// Parameter files with their text as the overrides would have it.
+pub(crate) fn overridden(repo: &Repo, overrides: &[String]) -> Result<Vec<(PathBuf, String)>> {
+    let mut texts: indexmap::IndexMap<PathBuf, String> = indexmap::IndexMap::new();
+    for one in overrides {
+        let (file, rest) = split_file(one);
+        let path = fsx::normalize(repo.cwd(), Path::new(file));
+        if !path.starts_with(repo.root()) {
+            return Err(Error::invalid(format!("{file} lies outside the repository")));
+        }
+        let text = match texts.get(&path) {
+            Some(text) => text.clone(),
+            None => fsx::read_text(&path)?
+                .ok_or_else(|| Error::Missing { what: "parameters file", path: file.to_owned() })?,
+        };
+        texts.insert(path, apply(file, &text, rest)?);
+    }
+    Ok(texts.into_iter().collect())
 }
 
 /// `file:rest`; a colon inside the value does not count.
@@ -69,12 +79,6 @@ fn apply(file: &str, text: &str, one: &str) -> Result<String> {
     }
     let parts: Vec<&str> = key.split('.').collect();
     let extension = Path::new(file).extension().and_then(|text| text.to_str()).unwrap_or_default();
-    if matches!(extension, "toml" | "py") {
-        return Err(Error::hinted(
-            format!("parameters of .{extension} files cannot be set from the command line"),
-            "edit the file, or keep the parameters in YAML",
-        ));
-    }
     let mut wanted = match datafile::read(Path::new(file), file, text)? {
         Value::Map(map) => map,
         Value::Null => Map::new(),
@@ -94,6 +98,12 @@ fn apply(file: &str, text: &str, one: &str) -> Result<String> {
         }
         (Mode::Remove, false) => return Err(Error::invalid(format!("{file} has no parameter '{key}'"))),
         _ => {}
+    }
+    if extension == "toml" {
+        return toml::set(file, text, &parts, value.as_ref());
+    }
+    if extension == "py" {
+        return python::set(file, text, &parts, &wanted);
     }
     if extension == "json" {
         return Ok(pyjson::text(&Value::Map(wanted)));

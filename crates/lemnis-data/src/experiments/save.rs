@@ -2,11 +2,10 @@
 //!
 //! The commit is made with an index of its own, so neither the user's index nor the working tree changes.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use crate::declared;
 use crate::error::{Error, Result};
+use crate::experiments::scratch_index::ScratchIndex;
 use crate::experiments::{Experiment, experiments, reference};
 use crate::fsx;
 use crate::hash::sha256_bytes;
@@ -74,48 +73,31 @@ pub fn experiment_name(repo: &Repo, wanted: Option<&str>, force: bool, seed: u64
     Err(Error::invalid("no name is free"))
 }
 
+/// What DVC tells the commands of an experiment about it.
+pub fn experiment_environment(repo: &Repo, name: &str) -> Result<Vec<(String, String)>> {
+    let baseline = repo.resolve("HEAD")?;
+    Ok(vec![("DVC_EXP_NAME".to_owned(), name.to_owned()), ("DVC_EXP_BASELINE_REV".to_owned(), baseline)])
+}
+
 /// Keeps what the workspace holds as the experiment `name`, which [`experiment_name`] has checked.
 pub fn save_experiment(repo: &Repo, name: &str, options: &SaveExperiment) -> Result<Experiment> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
     let workspace = Workspace::open(repo)?;
     let index = Index::load_locked(&workspace)?;
     let baseline = repo.resolve("HEAD")?;
-    let scratch = repo.scratch_dir();
-    fsx::create_dirs(&scratch)?;
-    let holder = tempfile::Builder::new()
-        .prefix("objects-")
-        .tempdir_in(&scratch)
-        .map_err(Error::io("create", &scratch))?;
-    let own = holder.path().join("index");
-    let theirs = git(git_root, &["rev-parse", "--git-path", "index"])?;
-    let theirs = fsx::normalize(git_root, Path::new(theirs.trim()));
-    if theirs.is_file() {
-        std::fs::copy(&theirs, &own).map_err(Error::io("copy", &theirs))?;
-    }
-    let with_index = |args: &[&str]| run(git_root, &own, args);
-    with_index(&["add", "--update", "--", ":/"])?;
-    let mut files = definitions(repo, &index)?;
-    files.retain(|file| file.starts_with(git_root) && file.exists());
-    let relative: Vec<String> = files.iter().map(|file| fsx::relative(file, git_root)).collect();
-    let mut args = vec!["--literal-pathspecs", "ls-files", "--others", "--exclude-standard", "-z", "--"];
-    args.extend(relative.iter().map(String::as_str));
-    let listed = if relative.is_empty() { String::new() } else { with_index(&args)? };
-    let mut more: Vec<String> =
-        listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
-    more.extend(
-        options.include.iter().map(|path| fsx::relative(&fsx::normalize(repo.cwd(), path), git_root)),
-    );
-    if !more.is_empty() {
-        let mut args = vec!["--literal-pathspecs", "add", "--"];
-        args.extend(more.iter().map(String::as_str));
-        with_index(&args)?;
-    }
-    let tree = with_index(&["write-tree"])?;
+    let own = ScratchIndex::of_workspace(repo, &index)?;
+    let more: Vec<String> = options
+        .include
+        .iter()
+        .map(|path| fsx::relative(&fsx::normalize(repo.cwd(), path), git_root))
+        .collect();
+    own.add(&more.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let tree = own.write_tree()?;
     let message = match &options.message {
         Some(message) => message.clone(),
         None => format!("dvc: commit experiment {}", fingerprint(&index)),
     };
-    let commit = git(git_root, &["commit-tree", tree.trim(), "-p", &baseline, "-m", &message])?;
+    let commit = git(git_root, &["commit-tree", &tree, "-p", &baseline, "-m", &message])?;
     let commit = commit.trim().to_owned();
     let experiment = Experiment { name: name.to_owned(), baseline, commit };
     git(git_root, &["update-ref", &experiment.reference(), &experiment.commit])?;
@@ -123,58 +105,9 @@ pub fn save_experiment(repo: &Repo, name: &str, options: &SaveExperiment) -> Res
     Ok(experiment)
 }
 
-/// Files that belong to an experiment even when Git does not know them yet.
-fn definitions(repo: &Repo, index: &Index) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut beside = |path: &Path| {
-        let ignore = path.parent().map(|dir| dir.join(".gitignore"));
-        files.extend(ignore);
-    };
-    for stage in &index.stages {
-        stage.outs.iter().filter(|out| out.cache).for_each(|out| beside(&out.path));
-    }
-    for stage in &index.stages {
-        files.push(stage.file.clone());
-        if stage.name.is_some() {
-            files.push(stage.lock_path());
-        }
-        files.extend(stage.params.iter().map(|dep| dep.path.clone()));
-        files.extend(stage.outs.iter().filter(|out| !out.cache).map(|out| out.path.clone()));
-    }
-    for file in &index.pipelines {
-        let declared = declared::read(repo, file)?;
-        files.push(file.clone());
-        files.extend(declared.metrics);
-        files.extend(declared.params);
-        let dir = file.parent().unwrap_or(Path::new("/"));
-        files.extend(declared.plots.iter().map(|(id, _)| fsx::normalize(dir, Path::new(id))));
-    }
-    files.push(repo.root().join("params.yaml"));
-    files.sort();
-    files.dedup();
-    Ok(files)
-}
-
 /// Names what the stages made, as the commit's message carries it.
 fn fingerprint(index: &Index) -> String {
     let stages =
         index.stages.iter().filter_map(|stage| Some((stage.name.as_deref()?.into(), lockfile::body(stage))));
     sha256_bytes(pyjson::dumps(&Value::Map(stages.collect())).as_bytes())
-}
-
-fn run(git_root: &Path, index: &Path, args: &[&str]) -> Result<String> {
-    let command = args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default();
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(git_root)
-        .args(args)
-        .env("GIT_INDEX_FILE", index)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Error::Git { command: command.into(), message: error.to_string() })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let message = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-    Err(Error::Git { command: command.into(), message })
 }

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use crate::compare::{difference, flatten, python_str};
 use crate::error::Result;
+use crate::experiments::queue::{QueueTask, TaskState, queue_tasks};
 use crate::experiments::{Experiment, baselines, experiments};
 use crate::hash::Recorded;
 use crate::index::Index;
@@ -27,6 +28,8 @@ struct Row {
 
 #[derive(Clone, Debug)]
 struct State {
+    /// The task that it comes from, where it is no experiment yet.
+    task: Option<TaskState>,
     rev: String,
     name: Option<String>,
     timestamp: Option<String>,
@@ -40,9 +43,15 @@ struct State {
 pub fn show_experiments(repo: &Repo, scope: RevisionScope, revs: &[String]) -> Result<ExperimentTable> {
     let mut rows = vec![Row { state: state(repo, WORKSPACE, None, None)?, experiments: None }];
     let all = experiments(repo)?;
+    let tasks = queue_tasks(repo)?;
     for (commit, name) in baselines(repo, scope, revs)? {
         let own: Vec<&Experiment> = all.iter().filter(|one| one.baseline == commit).collect();
         let mut states = Vec::new();
+        for task in tasks.iter().filter(|task| task.baseline == commit) {
+            if task.state != TaskState::Success {
+                states.push(waiting(repo, task)?);
+            }
+        }
         for one in own {
             states.push(at_commit(repo, &one.commit, Some(one.name.clone()))?);
         }
@@ -60,6 +69,7 @@ fn at_commit(repo: &Repo, commit: &str, name: Option<String>) -> Result<State> {
     match repo.at_commit(commit)? {
         Some(then) => state(&then, commit, name, Some(time)),
         None => Ok(State {
+            task: None,
             rev: commit.to_owned(),
             name,
             timestamp: Some(time),
@@ -69,6 +79,14 @@ fn at_commit(repo: &Repo, commit: &str, name: Option<String>) -> Result<State> {
             outs: Value::Map(Map::new()),
         }),
     }
+}
+
+/// A task of the queue: its parameters are known, the rest is of the commit that it starts from.
+fn waiting(repo: &Repo, task: &QueueTask) -> Result<State> {
+    let mut state = at_commit(repo, &task.rev, Some(task.name.clone()))?;
+    state.metrics = Values::default();
+    state.task = Some(task.state);
+    Ok(state)
 }
 
 fn state(repo: &Repo, rev: &str, name: Option<String>, timestamp: Option<String>) -> Result<State> {
@@ -87,6 +105,7 @@ fn state(repo: &Repo, rev: &str, name: Option<String>, timestamp: Option<String>
         }
     }
     Ok(State {
+        task: None,
         rev: rev.to_owned(),
         name,
         timestamp,
@@ -125,11 +144,17 @@ impl State {
             ("outs", self.outs.clone()),
             ("meta", Value::Map(Map::new())),
         ]);
+        let error = match self.task {
+            Some(TaskState::Failed) => {
+                object(vec![("msg", "Experiment run failed".into()), ("type", "".into())])
+            }
+            _ => Value::Null,
+        };
         object(vec![
             ("rev", self.rev.as_str().into()),
             ("name", text(self.name.as_ref())),
             ("data", data),
-            ("error", Value::Null),
+            ("error", error),
             ("experiments", experiments),
         ])
     }
@@ -145,6 +170,18 @@ impl State {
     }
 }
 
+/// Who has the experiment, for one that is not done.
+fn executor(state: &State) -> Value {
+    let Some(task) = state.task else { return Value::Null };
+    let local = ["root", "log", "pid", "returncode"].map(|name| (name, Value::Null));
+    let local = local.into_iter().chain([("task_id", state.rev.as_str().into())]).collect();
+    object(vec![
+        ("state", task.to_string().to_lowercase().as_str().into()),
+        ("name", if task == TaskState::Failed { Value::Null } else { "dvc-task".into() }),
+        ("local", object(local)),
+    ])
+}
+
 impl ExperimentTable {
     /// DVC's JSON.
     pub fn json(&self) -> String {
@@ -152,7 +189,7 @@ impl ExperimentTable {
             let experiments = row.experiments.iter().flatten().map(|state| {
                 object(vec![
                     ("revs", Value::Seq(vec![state.to_value(Value::Null)])),
-                    ("executor", Value::Null),
+                    ("executor", executor(state)),
                     ("name", text(state.name.as_ref())),
                 ])
             });
@@ -194,12 +231,19 @@ impl ExperimentTable {
             names
         };
         let (metrics, params) = (columns(|state| &state.metrics), columns(|state| &state.params));
-        let headings = vec!["Experiment".into(), "Created".into()];
+        let mut headings = vec!["Experiment".into(), "Created".into()];
+        let tasks = states.iter().any(|(_, state)| state.task.is_some());
+        if tasks {
+            headings.push("State".into());
+        }
         let mut table = ValueTable { headings, ..ValueTable::default() };
         table.headings.extend(metrics.iter().chain(&params).cloned());
         for (name, state) in &states {
             let mut row =
                 vec![name.clone(), state.timestamp.clone().unwrap_or_else(|| "-".into()).replace('T', " ")];
+            if tasks {
+                row.push(state.task.map_or_else(|| "-".to_owned(), |task| task.to_string()));
+            }
             for (names, values) in
                 [(&metrics, state.values(&state.metrics)), (&params, state.values(&state.params))]
             {

@@ -4,6 +4,7 @@
 //! Only what the user typed, or what stands in the repository's own files, is ever opened. What comes from a
 //! foreign repository can name no path outside of the place it is written to.
 
+mod artifact;
 mod fetch;
 mod get;
 mod import;
@@ -16,6 +17,7 @@ mod url;
 
 use std::path::{Path, PathBuf};
 
+pub use artifact::{ArtifactName, find_artifact};
 pub(crate) use fetch::fetch_objects;
 pub use get::{Get, get, get_url, show_url};
 pub use import::{Extent, Import, ImportUrl, Imported, import, import_url};

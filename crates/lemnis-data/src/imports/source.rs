@@ -16,7 +16,7 @@ use crate::hash::md5_bytes;
 use crate::index::Index;
 use crate::remote::Remote;
 use crate::repo::Repo;
-use crate::revisions::export;
+use crate::revision::export;
 use crate::yaml::Value;
 use crate::{config, fsx, git};
 
@@ -76,11 +76,15 @@ impl Source {
         Ok(Self { base, commit: Some(commit), local: None, environment, _holder: Some(holder) })
     }
 
+    /// The Git repository at a path or URL, brought up to date; `None` for a directory without Git.
+    pub(crate) fn git_dir_of(cwd: &Path, url: &str) -> Result<Option<PathBuf>> {
+        let path = fsx::normalize(cwd, Path::new(url.strip_prefix("file://").unwrap_or(url)));
+        if path.is_dir() { Ok(git::root_of(&path)) } else { clone_of(url, None).map(Some) }
+    }
+
     /// The commit that the repository is at, without checking anything out.
     pub(crate) fn commit_of(cwd: &Path, url: &str, rev: Option<&str>) -> Result<Option<String>> {
-        let path = fsx::normalize(cwd, Path::new(url.strip_prefix("file://").unwrap_or(url)));
-        let dir = if path.is_dir() { git::root_of(&path) } else { Some(clone_of(url, rev)?) };
-        dir.map_or(Ok(None), |dir| resolve(&dir, rev.unwrap_or("HEAD"), url))
+        Self::git_dir_of(cwd, url)?.map_or(Ok(None), |dir| resolve(&dir, rev.unwrap_or("HEAD"), url))
     }
 
     /// The data repository that holds `path`; `None` for one that only Git knows.
@@ -212,7 +216,7 @@ fn checkout(git_dir: &Path, commit: &str) -> Result<(TempDir, PathBuf)> {
         .prefix("tree-")
         .tempdir_in(&near)
         .map_err(Error::io("create a directory in", &near))?;
-    let tree = export(git_dir, commit, None, &holder)?;
+    let tree = export(git_dir, commit, &holder)?;
     Ok((holder, tree))
 }
 

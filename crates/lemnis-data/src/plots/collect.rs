@@ -27,7 +27,6 @@ pub(super) fn collect(
 ) -> Result<()> {
     let contents = Contents::new(repo, index);
     let mut found: Vec<(String, PathBuf, Map)> = Vec::new();
-    let mut stage_properties: Vec<(PathBuf, Map)> = Vec::new();
     for file in &index.pipelines {
         let declared = declared::read(repo, file)?;
         let dir = file.parent().unwrap_or(Path::new("/")).to_path_buf();
@@ -40,14 +39,11 @@ pub(super) fn collect(
                 found.push((repo.show(&path), dir.clone(), properties.clone()));
             }
         }
-        stage_properties.extend(declared.stage_plots);
     }
     let outs = index.stages.iter().flat_map(|stage| &stage.outs).filter(|out| out.kind == OutKind::Plot);
     for one in outs {
-        let known = stage_properties.iter().find(|(path, _)| *path == one.path);
         for path in files(&contents, &one.path)? {
-            let properties = known.map(|(_, properties)| properties.clone()).unwrap_or_default();
-            found.push((repo.show(&path), repo.cwd().to_path_buf(), properties));
+            found.push((repo.show(&path), repo.cwd().to_path_buf(), one.drawing.clone()));
         }
     }
     let wanted = |id: &str| {

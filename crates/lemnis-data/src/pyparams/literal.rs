@@ -19,6 +19,11 @@ impl<'a> Literal<'a> {
         Self { chars, at: 0, depth: 0 }
     }
 
+    /// Where it has read to.
+    pub(super) fn end(&self) -> usize {
+        self.at
+    }
+
     /// The next character that is no blank.
     pub(super) fn peek(&mut self) -> Option<char> {
         while self.chars.get(self.at).is_some_and(|c| c.is_whitespace()) {

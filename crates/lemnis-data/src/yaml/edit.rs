@@ -6,6 +6,7 @@
 use super::emit::{emit, emit_shared};
 use super::read::{Kind, Members, Node, parse};
 use super::shared::Shared;
+use super::style::Style;
 use super::value::{Key, Map, Value};
 use crate::error::Result;
 
@@ -74,10 +75,10 @@ fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value, after_comme
         let whole = emit_shared(&outer, Shared::of_params(&outer, used));
         let inner = whole.strip_prefix("stages:\n")?;
         let pad = " ".repeat(stages.column);
-        inner
-            .lines()
-            .map(|line| format!("{pad}{}\n", line.strip_prefix("  ").unwrap_or(line)))
-            .collect::<String>()
+        let flush: String =
+            inner.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
+        let styled = Style::of(stages).apply(&flush);
+        styled.lines().map(|line| format!("{pad}{line}\n")).collect::<String>()
     };
     let (start, end) = match map.get(name) {
         Some((key, value)) if starts_line(text, key) => {

@@ -8,6 +8,7 @@ mod read;
 mod scalar;
 mod shared;
 mod spelling;
+mod style;
 mod value;
 
 pub(crate) use edit::{put_stage, rewrite, set_stage};

@@ -1,18 +1,20 @@
 //! `data status`: tracked data between the last commit, what is recorded, and the workspace.
 
 use clap::{Args, ValueEnum};
-use lemnis_data::{DataChanges, DataStatus, DataStatusOptions, Repo, Revised, Untracked};
+use lemnis_data::{AskRemote, DataChanges, DataStatus, DataStatusOptions, Repo, Revised, Untracked};
 use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   lemnis data status
   lemnis data status --granular --json data/raw
-  lemnis data status --untracked-files --unchanged")]
+  lemnis data status --untracked-files --unchanged
+  lemnis data status --not-in-remote -r backup")]
 pub struct DataStatusArgs {
     /// Only these tracked paths
     pub targets: Vec<String>,
@@ -25,6 +27,18 @@ pub struct DataStatusArgs {
     /// Files that neither Git nor a .dvc file tracks as well
     #[arg(long, num_args = 0..=1, default_value = "no", default_missing_value = "all", value_name = "WHICH")]
     pub untracked_files: Which,
+    /// Data that the remote lacks as well
+    #[arg(long)]
+    pub not_in_remote: bool,
+    /// The remote to look at instead of the default one
+    #[arg(short, long, value_name = "NAME")]
+    pub remote: Option<String>,
+    /// How many questions are asked of the remote at once
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// The remote is asked in any case
+    #[arg(long, hide = true)]
+    pub no_remote_refresh: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,8 +51,10 @@ pub fn run(context: &Context, arguments: &DataStatusArgs) -> Result<u8, Failure>
     let repo = Repo::discover(&context.dir, &context.environment)?;
     let untracked = if arguments.untracked_files == Which::All { Untracked::All } else { Untracked::No };
     let targets = arguments.targets.clone();
-    let options = DataStatusOptions { targets, granular: arguments.granular, untracked };
-    let mut status = lemnis_data::data_status(&repo, &options)?;
+    let ask = AskRemote { remote: arguments.remote.clone(), jobs: arguments.jobs };
+    let not_in_remote = arguments.not_in_remote.then_some(ask);
+    let options = DataStatusOptions { targets, granular: arguments.granular, untracked, not_in_remote };
+    let mut status = lemnis_data::data_status(&repo, &options, &Clouds::new())?;
     if !arguments.unchanged {
         status.unchanged.clear();
     }
@@ -63,8 +79,9 @@ fn filled(status: &DataStatus) -> Result<Map<String, Value>, Failure> {
 }
 
 fn show(status: &DataStatus) {
-    let sections: [(&str, &[&str], Vec<String>); 5] = [
+    let sections: [(&str, &[&str], Vec<String>); 6] = [
         ("Not in cache", &["use \"dvc fetch <file>...\" to download files"], status.not_in_cache.clone()),
+        ("Not in remote", &["use \"dvc push <file>...\" to upload files"], status.not_in_remote.clone()),
         (
             "DVC committed changes",
             &["git commit the corresponding dvc files to update the repo"],

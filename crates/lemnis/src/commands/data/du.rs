@@ -4,6 +4,7 @@ use clap::Args;
 use lemnis_data::{ListOptions, Listed};
 
 use super::ls::natural;
+use super::place::Place;
 use crate::context::Context;
 use crate::output::{self, Failure};
 
@@ -12,29 +13,17 @@ use crate::output::{self, Failure};
     after_help = "Examples:\n  lemnis du .\n  lemnis du https://github.com/iterative/example-get-started data --rev main"
 )]
 pub struct Du {
-    /// A directory or Git URL
-    pub url: String,
-    /// A path inside it
-    pub path: Option<String>,
-    /// A commit, branch or tag
-    #[arg(long, value_name = "COMMIT")]
-    pub rev: Option<String>,
+    #[command(flatten)]
+    pub place: Place,
     /// Only the total
     #[arg(short, long)]
     pub summarize: bool,
 }
 
 pub fn run(context: &Context, arguments: &Du) -> Result<u8, Failure> {
-    let scratch = context.temp_dir();
-    let source = lemnis_data::open_source(
-        &context.dir,
-        &arguments.url,
-        arguments.rev.as_deref(),
-        &scratch,
-        &context.environment,
-    )?;
-    let options = ListOptions { path: arguments.path.clone(), ..ListOptions::default() };
-    let path = arguments.path.clone().unwrap_or_default();
+    let source = arguments.place.open(context)?;
+    let options = ListOptions { path: arguments.place.path.clone(), ..ListOptions::default() };
+    let path = arguments.place.path.clone().unwrap_or_default();
     let mut rows = Vec::new();
     for top in lemnis_data::list(&source, &options, true)? {
         if !arguments.summarize {

@@ -75,13 +75,21 @@ pub fn run(context: &Context, arguments: &Get) -> Result<u8, Failure> {
         remote: arguments.remote.clone(),
         config: arguments.config.clone(),
     };
-    if arguments.show_url {
-        let url = lemnis_data::show_url(&context.dir, &request, &outside)?;
-        output::line(url);
+    download(context, &request, &outside, arguments.show_url)
+}
+
+/// Brings what `request` names, or only says where it is stored.
+pub fn download(
+    context: &Context,
+    request: &lemnis_data::Get,
+    outside: &Outside<'_>,
+    show_url: bool,
+) -> Result<u8, Failure> {
+    if show_url {
+        output::line(lemnis_data::show_url(&context.dir, request, outside)?);
         return Ok(0);
     }
-    let path = lemnis_data::get(&context.dir, &request, &outside)?;
-    drop(bar);
+    let path = lemnis_data::get(&context.dir, request, outside)?;
     report(context, &path)
 }
 

@@ -25,6 +25,19 @@ pub struct Import {
     /// A commit, branch or tag (default: the newest commit)
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
+    #[command(flatten)]
+    pub how: How,
+    /// The remote of that repository to take data from
+    #[arg(long, value_name = "NAME")]
+    pub remote: Option<String>,
+    /// A configuration file to lay over that repository's own
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<String>,
+}
+
+/// How to import: what `import` and `import-url` share.
+#[derive(Args, Debug)]
+pub struct How {
     /// Overwrite what is there
     #[arg(short, long)]
     pub force: bool,
@@ -37,12 +50,17 @@ pub struct Import {
     /// Record the version, bring no data
     #[arg(long)]
     pub no_download: bool,
-    /// The remote of that repository to take data from
-    #[arg(long, value_name = "NAME")]
-    pub remote: Option<String>,
-    /// A configuration file to lay over that repository's own
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<String>,
+}
+
+impl How {
+    /// How much to do.
+    pub fn extent(&self) -> Extent {
+        match (self.no_exec, self.no_download) {
+            (true, _) => Extent::NoExec,
+            (_, true) => Extent::NoDownload,
+            _ => Extent::Whole,
+        }
+    }
 }
 
 pub fn run(context: &Context, arguments: &Import) -> Result<u8, Failure> {
@@ -54,25 +72,20 @@ pub fn run(context: &Context, arguments: &Import) -> Result<u8, Failure> {
         path: arguments.path.clone(),
         out: arguments.out.clone(),
         rev: arguments.rev.clone(),
-        extent: extent(arguments.no_exec, arguments.no_download),
-        force: arguments.force,
+        extent: arguments.how.extent(),
+        force: arguments.how.force,
         remote: arguments.remote.clone(),
         config: arguments.config.clone(),
     };
-    let outside =
-        Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
+    let outside = Outside {
+        stores: &clouds,
+        progress: &bar,
+        jobs: arguments.how.jobs,
+        environment: &context.environment,
+    };
     let imported = lemnis_data::import(&repo, &request, &outside)?;
     drop(bar);
     report(context, &imported)
-}
-
-/// How much to do.
-pub fn extent(no_exec: bool, no_download: bool) -> Extent {
-    match (no_exec, no_download) {
-        (true, _) => Extent::NoExec,
-        (_, true) => Extent::NoDownload,
-        _ => Extent::Whole,
-    }
 }
 
 /// Says what was imported.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use lemnis_data::{Outside, Repo};
 
-use super::import::{extent, report};
+use super::import::{How, report};
 use super::transfer::Bar;
 use crate::context::Context;
 use crate::output::Failure;
@@ -22,18 +22,8 @@ pub struct ImportUrl {
     /// Where to put it (default: its own name, here)
     #[arg(value_hint = ValueHint::AnyPath)]
     pub out: Option<PathBuf>,
-    /// Overwrite what is there
-    #[arg(short, long)]
-    pub force: bool,
-    /// How many files move at once
-    #[arg(short, long, value_name = "N")]
-    pub jobs: Option<usize>,
-    /// Only write the .dvc file: look at nothing
-    #[arg(long, conflicts_with = "no_download")]
-    pub no_exec: bool,
-    /// Record the version, bring no data
-    #[arg(long)]
-    pub no_download: bool,
+    #[command(flatten)]
+    pub how: How,
 }
 
 pub fn run(context: &Context, arguments: &ImportUrl) -> Result<u8, Failure> {
@@ -43,11 +33,15 @@ pub fn run(context: &Context, arguments: &ImportUrl) -> Result<u8, Failure> {
     let request = lemnis_data::ImportUrl {
         url: arguments.url.clone(),
         out: arguments.out.clone(),
-        extent: extent(arguments.no_exec, arguments.no_download),
-        force: arguments.force,
+        extent: arguments.how.extent(),
+        force: arguments.how.force,
     };
-    let outside =
-        Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
+    let outside = Outside {
+        stores: &clouds,
+        progress: &bar,
+        jobs: arguments.how.jobs,
+        environment: &context.environment,
+    };
     let imported = lemnis_data::import_url(&repo, &request, &outside)?;
     drop(bar);
     report(context, &imported)

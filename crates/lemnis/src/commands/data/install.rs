@@ -10,12 +10,21 @@ use crate::output::{self, Failure};
 #[command(after_help = "\
 Example:
   lemnis install && echo '*.dvc merge=dvc' >> .gitattributes      merges of .dvc files, too")]
-pub struct Install {}
+pub struct Install {
+    /// Add the hooks to `.pre-commit-config.yaml` for pre-commit (https://pre-commit.com) instead of to Git
+    #[arg(long)]
+    pub use_pre_commit_tool: bool,
+}
 
-pub fn run(context: &Context, _: &Install) -> Result<u8, Failure> {
+pub fn run(context: &Context, arguments: &Install) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
-    lemnis_data::install_hooks(&repo).map_err(|error| Failure::from(error).with_dvc_code(1))?;
-    if !context.quiet {
+    let pre_commit = arguments.use_pre_commit_tool;
+    lemnis_data::install_hooks(&repo, pre_commit).map_err(|error| Failure::from(error).with_dvc_code(1))?;
+    if !context.quiet && pre_commit {
+        output::line(
+            "The hooks stand in .pre-commit-config.yaml; let Git call them with\n\n\tpre-commit install --hook-type pre-commit --hook-type pre-push --hook-type post-checkout",
+        );
+    } else if !context.quiet {
         output::line("Git now calls lemnis after checkouts, before commits and before pushes");
     }
     Ok(0)

@@ -3,6 +3,7 @@
 use clap::Args;
 use lemnis_data::{ListOptions, Listed};
 
+use super::place::Place;
 use crate::context::Context;
 use crate::output::{self, Failure};
 
@@ -14,10 +15,8 @@ Examples:
   lemnis ls . data --rev v1.0 --json
   lemnis ls --tree --level 2 .")]
 pub struct List {
-    /// A directory or Git URL
-    pub url: String,
-    /// A path inside it
-    pub path: Option<String>,
+    #[command(flatten)]
+    pub place: Place,
     /// Go into sub-directories
     #[arg(short = 'R', long)]
     pub recursive: bool,
@@ -30,9 +29,6 @@ pub struct List {
     /// Tracked data only
     #[arg(long)]
     pub dvc_only: bool,
-    /// A commit, branch or tag
-    #[arg(long, value_name = "COMMIT")]
-    pub rev: Option<String>,
     /// Show sizes
     #[arg(long)]
     pub size: bool,
@@ -42,17 +38,10 @@ pub struct List {
 }
 
 pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
-    let scratch = context.temp_dir();
-    let source = lemnis_data::open_source(
-        &context.dir,
-        &arguments.url,
-        arguments.rev.as_deref(),
-        &scratch,
-        &context.environment,
-    )?;
+    let source = arguments.place.open(context)?;
     let options = ListOptions {
-        path: arguments.path.clone(),
-        rev: arguments.rev.clone(),
+        path: arguments.place.path.clone(),
+        rev: arguments.place.rev.clone(),
         recursive: arguments.recursive,
         dvc_only: arguments.dvc_only,
         max_depth: arguments.level,

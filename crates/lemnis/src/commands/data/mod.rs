@@ -1,6 +1,7 @@
 //! DVC's verbs, with DVC's names, arguments and meaning: one file each, listed once here.
 
 mod add;
+mod artifacts;
 mod cache;
 mod cache_migrate;
 mod check_ignore;
@@ -30,11 +31,13 @@ mod init;
 mod install;
 mod lineage;
 mod ls;
+mod place;
 mod plots;
 mod progress;
 mod prompt;
 mod pull;
 mod push;
+mod queue;
 mod relocate;
 mod remote;
 mod remove;
@@ -121,6 +124,9 @@ pub enum Data {
     Update(update::Update),
     /// Download data of another repository
     Get(get::Get),
+    /// Download models and data sets by their names in a Git repository's registry
+    #[command(subcommand)]
+    Artifacts(artifacts::ArtifactsCommand),
     /// Download data behind a path or URL
     GetUrl(get::GetUrl),
     /// Look at tracked data as a whole: branches of it, their merges, its history and changes
@@ -145,6 +151,9 @@ pub enum Data {
     /// Run experiments, compare them, bring them back
     #[command(subcommand)]
     Exp(exp::ExpCommand),
+    /// Look after experiments that wait to be run
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
 }
 
 impl Data {
@@ -181,6 +190,7 @@ impl Data {
             Data::ImportUrl(arguments) => import_url::run(context, arguments),
             Data::Update(arguments) => update::run(context, arguments),
             Data::Get(arguments) => get::run(context, arguments),
+            Data::Artifacts(command) => artifacts::run(context, command),
             Data::GetUrl(arguments) => get::run_url(context, arguments),
             Data::DataCommand(command) => data_command::run(context, command),
             Data::Diff(arguments) => diff::run(context, arguments),
@@ -190,6 +200,7 @@ impl Data {
             Data::Params(command) => values::params(context, command),
             Data::Plots(command) => plots::run(context, command),
             Data::Exp(command) => exp::run(context, command),
+            Data::Queue(command) => queue::run(context, command),
         }
     }
 }

@@ -20,6 +20,19 @@ Examples:
 
 What a stage printed last is kept in .dvc/tmp/lemnis/logs.")]
 pub struct Repro {
+    #[command(flatten)]
+    pub pipeline: Pipeline,
+    /// Say why each stage runs
+    #[arg(long)]
+    pub why: bool,
+    /// Run up to this many independent stages at once
+    #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+}
+
+/// Which stages to run, and how: what `repro` and `exp run` share.
+#[derive(Args, Clone, Debug)]
+pub struct Pipeline {
     /// Stages, groups, outputs, dvc.yaml or .dvc files (default: dvc.yaml)
     pub targets: Vec<String>,
     /// Run the stages even when nothing changed
@@ -70,17 +83,11 @@ pub struct Repro {
     /// Run commands even when they ran with the same inputs before
     #[arg(long)]
     pub no_run_cache: bool,
-    /// Say why each stage runs
-    #[arg(long)]
-    pub why: bool,
-    /// Run up to this many independent stages at once
-    #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: u16,
 }
 
-impl Repro {
+impl Pipeline {
     /// What the options ask for.
-    fn request(&self) -> Reproduce {
+    pub fn request(&self) -> Reproduce {
         let scope = match self {
             Self { all_pipelines: true, .. } => Scope::All,
             Self { pipeline: true, .. } => Scope::Pipelines,
@@ -107,7 +114,6 @@ impl Repro {
             no_run_cache: self.no_run_cache,
             no_commit: self.no_commit,
             on_error,
-            jobs: self.jobs.into(),
             ..Reproduce::default()
         }
     }
@@ -118,7 +124,8 @@ pub fn run(context: &Context, arguments: &Repro) -> Result<u8, Failure> {
     let mut watcher = Watcher::new(context, repo.root().to_path_buf());
     watcher.explain = arguments.why;
     let started = std::time::Instant::now();
-    let outcomes = watcher.reproduce(&repo, &arguments.request())?;
+    let request = Reproduce { jobs: arguments.jobs.into(), ..arguments.pipeline.request() };
+    let outcomes = watcher.reproduce(&repo, &request)?;
     if context.json {
         output::json_line(&outcomes)?;
         return Ok(0);
@@ -128,7 +135,7 @@ pub fn run(context: &Context, arguments: &Repro) -> Result<u8, Failure> {
     }
     let took = output::duration(started.elapsed());
     let changed = outcomes.iter().filter(|outcome| outcome.outcome.is_change()).count();
-    match (changed, arguments.dry) {
+    match (changed, arguments.pipeline.dry) {
         (0, _) => output::line(format!("Data and pipelines are up to date. {FAINT}{took}{FAINT:#}")),
         (_, true) => {
             output::line(format!("{FAINT}{changed} of {} stages would change{FAINT:#}", outcomes.len()))

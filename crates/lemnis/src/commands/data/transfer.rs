@@ -51,6 +51,7 @@ impl Options {
                 all_branches: self.all_branches,
                 all_tags: self.all_tags,
                 all_commits: self.all_commits,
+                commits: Vec::new(),
             },
             remote: self.remote.clone(),
             jobs: self.jobs,

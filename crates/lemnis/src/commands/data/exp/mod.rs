@@ -1,10 +1,16 @@
 //! `exp`: experiments, kept as commits off every branch.
 
-use clap::{Args, Subcommand};
-use lemnis_data::{Baseline, CheckoutOptions, CommitOptions, Repo, Reproduce, RevisionScope, SaveExperiment};
+mod run;
+mod share;
 
+use clap::{Args, Subcommand};
+use lemnis_data::{
+    Baseline, CheckoutOptions, CommitOptions, Experiment, Repo, RevisionScope, SaveExperiment,
+    ShareExperiments, TaskState,
+};
+
+use self::share::{Share, Way};
 use super::values::print;
-use super::watcher::Watcher;
 use crate::context::Context;
 use crate::output::{self, Failure};
 
@@ -13,7 +19,7 @@ const PRECISION: usize = 5;
 #[derive(Subcommand, Debug)]
 pub enum ExpCommand {
     /// Run the pipeline and keep the result as an experiment
-    Run(Run),
+    Run(run::Run),
     /// Keep what the workspace holds as an experiment
     Save(Save),
     /// Show experiments with their metrics and parameters
@@ -37,14 +43,13 @@ pub enum ExpCommand {
     Diff(Diff),
     /// Remove experiments
     #[command(visible_alias = "rm")]
-    Remove {
-        /// Their names or commits
-        #[arg(required_unless_present = "all")]
-        names: Vec<String>,
-        /// All of every commit
-        #[arg(short = 'A', long = "all-commits")]
-        all: bool,
-    },
+    Remove(Remove),
+    /// Send experiments and their data to a Git remote
+    Push(Share),
+    /// Bring experiments and their data from a Git remote
+    Pull(Share),
+    /// Remove what ended and killed experiments left behind
+    Clean,
     /// Give an experiment another name
     #[command(visible_alias = "mv")]
     Rename {
@@ -56,32 +61,6 @@ pub enum ExpCommand {
         #[arg(short, long)]
         force: bool,
     },
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  lemnis exp run -n slow -S train.lr=0.01
-  lemnis exp run -S '+train.layers=[64,32]' train
-  lemnis exp show")]
-pub struct Run {
-    /// Stages (default: all)
-    pub targets: Vec<String>,
-    /// The experiment's name
-    #[arg(short, long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Set a parameter first: `[FILE:]KEY=VALUE`, `+KEY=VALUE` adds, `~KEY` removes
-    #[arg(short = 'S', long = "set-param", value_name = "PARAM")]
-    pub set_param: Vec<String>,
-    /// Run the stages even when nothing changed, and replace an experiment of that name
-    #[arg(short, long)]
-    pub force: bool,
-    /// Untracked files that belong to the experiment
-    #[arg(short = 'C', long = "copy-paths", value_name = "PATH")]
-    pub copy_paths: Vec<std::path::PathBuf>,
-    /// The commit's message
-    #[arg(short, long, value_name = "TEXT")]
-    pub message: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -139,6 +118,8 @@ pub struct Show {
 
 #[derive(Args, Debug)]
 pub struct List {
+    /// A Git remote's name or URL instead of this repository
+    pub git_remote: Option<String>,
     #[command(flatten)]
     pub scope: Scope,
     /// Names alone
@@ -147,6 +128,28 @@ pub struct List {
     /// Commits alone
     #[arg(long)]
     pub sha_only: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Remove {
+    /// Their names or commits; what is queued counts as well
+    #[arg(required_unless_present_any = ["all_commits", "queue", "rev"])]
+    pub names: Vec<String>,
+    /// Those of every commit
+    #[arg(short = 'A', long)]
+    pub all_commits: bool,
+    /// Those of this commit
+    #[arg(long, value_name = "COMMIT")]
+    pub rev: Vec<String>,
+    /// Everything that waits in the queue
+    #[arg(long, conflicts_with = "git_remote")]
+    pub queue: bool,
+    /// Remove from this Git remote instead
+    #[arg(short, long, value_name = "REMOTE")]
+    pub git_remote: Option<String>,
+    /// Keep those that are named, and remove the others
+    #[arg(long, conflicts_with = "queue")]
+    pub keep: bool,
 }
 
 #[derive(Args, Debug)]
@@ -168,7 +171,10 @@ pub struct Diff {
 pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
     match command {
-        ExpCommand::Run(arguments) => run_pipeline(context, &repo, arguments)?,
+        ExpCommand::Run(arguments) => return run::run(context, &repo, arguments),
+        ExpCommand::Push(arguments) => return share::run(context, &repo, arguments, Way::Push),
+        ExpCommand::Pull(arguments) => return share::run(context, &repo, arguments, Way::Pull),
+        ExpCommand::Clean => lemnis_data::clean_experiments(&repo)?,
         ExpCommand::Save(arguments) => {
             let name = name(context, &repo, arguments.name.as_deref(), arguments.force)?;
             let options = SaveExperiment {
@@ -220,10 +226,13 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
                 print(&params, arguments.md);
             }
         }
-        ExpCommand::Remove { names, all } => {
-            let removed = lemnis_data::remove_experiments(&repo, names, *all)?;
-            let names: Vec<&str> = removed.iter().map(|one| one.name.as_str()).collect();
-            say(context, &removed, format!("Removed experiments: {}", names.join(", ")))?;
+        ExpCommand::Remove(arguments) => {
+            let names = remove(&repo, arguments)?;
+            let text = match names.is_empty() {
+                true => "No experiments to remove.".to_owned(),
+                false => format!("Removed experiments: {}", names.join(", ")),
+            };
+            say(context, &names, text)?;
         }
         ExpCommand::Rename { name, new, force } => {
             let renamed = lemnis_data::rename_experiment(&repo, name, new, *force)?;
@@ -243,35 +252,68 @@ fn say<T: serde::Serialize>(context: &Context, value: &T, text: String) -> Resul
 }
 
 fn name(context: &Context, repo: &Repo, wanted: Option<&str>, force: bool) -> Result<String, Failure> {
-    let seed = context.clock.now_ms().unsigned_abs();
-    Ok(lemnis_data::experiment_name(repo, wanted, force, seed)?)
+    Ok(lemnis_data::experiment_name(repo, wanted, force, seed(context))?)
 }
 
-fn run_pipeline(context: &Context, repo: &Repo, arguments: &Run) -> Result<(), Failure> {
-    let name = name(context, repo, arguments.name.as_deref(), arguments.force)?;
-    lemnis_data::override_params(repo, &arguments.set_param)?;
-    if !context.quiet && !context.json {
-        output::line(format!("Reproducing experiment '{name}'"));
+/// Makes made-up names differ between calls.
+fn seed(context: &Context) -> u64 {
+    context.clock.now_ms().unsigned_abs()
+}
+
+fn remove(repo: &Repo, arguments: &Remove) -> Result<Vec<String>, Failure> {
+    let Remove { names, all_commits, rev, queue, git_remote, keep } = arguments;
+    let scope = RevisionScope { commits: *all_commits, ..RevisionScope::default() };
+    if let Some(remote) = git_remote {
+        let mut which = ShareExperiments {
+            names: names.clone(),
+            all_commits: *all_commits,
+            revs: rev.clone(),
+            force: false,
+        };
+        if *keep {
+            let all = lemnis_data::list_remote_experiments(repo, remote, scope, rev)?;
+            let all = all.into_iter().flat_map(|baseline| baseline.experiments);
+            which.names = all.map(|one| one.name).filter(|name| !names.contains(name)).collect();
+        }
+        let gone = lemnis_data::remove_remote_experiments(repo, remote, &which)?;
+        return Ok(gone.into_iter().map(|one| one.name).collect());
     }
-    let request =
-        Reproduce { targets: arguments.targets.clone(), force: arguments.force, ..Reproduce::default() };
-    Watcher::new(context, repo.root().to_path_buf()).reproduce(repo, &request)?;
-    let options = SaveExperiment {
-        name: None,
-        force: arguments.force,
-        include: arguments.copy_paths.clone(),
-        message: arguments.message.clone(),
-    };
-    let saved = lemnis_data::save_experiment(repo, &name, &options)?;
-    let text = format!(
-        "\nRan experiment(s): {}\nExperiment results have been applied to your workspace.",
-        saved.name
-    );
-    say(context, &saved, text)
+    let mut removed = Vec::new();
+    if *queue {
+        removed.extend(lemnis_data::remove_tasks(repo, &[], &[TaskState::Queued])?);
+    }
+    let mut commits: Vec<String> = Vec::new();
+    if *all_commits || !rev.is_empty() || *keep {
+        let all = match all_commits {
+            true => lemnis_data::experiments(repo)?,
+            false => {
+                let listed = lemnis_data::list_experiments(repo, scope, rev)?;
+                listed.into_iter().flat_map(|baseline| baseline.experiments).collect()
+            }
+        };
+        let chosen = |one: &Experiment| !*keep || !names.contains(&one.name);
+        commits.extend(all.into_iter().filter(chosen).map(|one| one.commit));
+    }
+    let known = lemnis_data::experiments(repo)?;
+    for name in names.iter().filter(|_| !*keep) {
+        let is_known = |one: &Experiment| one.name == *name || one.commit.starts_with(name.as_str());
+        if known.iter().any(is_known) {
+            commits.push(name.clone());
+        } else {
+            removed.extend(lemnis_data::remove_tasks(repo, std::slice::from_ref(name), &[])?);
+        }
+    }
+    let gone = lemnis_data::remove_experiments(repo, &commits, false)?;
+    removed.extend(gone.into_iter().map(|one| one.name));
+    Ok(removed)
 }
 
 fn list(context: &Context, repo: &Repo, arguments: &List) -> Result<(), Failure> {
-    let listed = lemnis_data::list_experiments(repo, arguments.scope.revisions(), &arguments.scope.rev)?;
+    let (scope, revs) = (arguments.scope.revisions(), &arguments.scope.rev);
+    let listed = match &arguments.git_remote {
+        Some(remote) => lemnis_data::list_remote_experiments(repo, remote, scope, revs)?,
+        None => lemnis_data::list_experiments(repo, scope, revs)?,
+    };
     if context.json {
         let all: Vec<_> = listed.into_iter().flat_map(|baseline| baseline.experiments).collect();
         return output::json_line(&all);

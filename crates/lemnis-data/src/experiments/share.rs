@@ -1,0 +1,181 @@
+//! `exp push`, `pull` and `list REMOTE`: experiments on Git remotes. A push or a pull moves the refs; the
+//! data is moved by [`push`](crate::push) and [`fetch`](crate::fetch) of their commits.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::experiments::{Baseline, Experiment, NAMESPACE, baselines, experiments, find};
+use crate::repo::Repo;
+use crate::revision::{git, no_git};
+use crate::values::RevisionScope;
+
+/// Which experiments to move.
+#[derive(Clone, Debug, Default)]
+pub struct ShareExperiments {
+    /// Their names; none means those of `revs`.
+    pub names: Vec<String>,
+    /// Those of every commit.
+    pub all_commits: bool,
+    /// Those of these commits; none means the present one.
+    pub revs: Vec<String>,
+    /// Replace what differs on the other side.
+    pub force: bool,
+}
+
+/// What became of experiments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Shared {
+    /// Those that were moved.
+    pub success: Vec<Experiment>,
+    /// Those that were there already.
+    pub up_to_date: Vec<Experiment>,
+    /// Those that differ on the other side, and were left as they are.
+    pub diverged: Vec<Experiment>,
+}
+
+impl Shared {
+    /// The commits that are on both sides now.
+    pub fn commits(&self) -> Vec<String> {
+        self.success.iter().chain(&self.up_to_date).map(|one| one.commit.clone()).collect()
+    }
+}
+
+/// The experiments that a remote, by name or URL, holds.
+fn on_remote(repo: &Repo, remote: &str) -> Result<Vec<Experiment>> {
+    let git_root = repo.git_root().ok_or_else(no_git)?;
+    checked(remote)?;
+    let listed = git(git_root, &["ls-remote", "--quiet", "--", remote, &format!("{NAMESPACE}/*")])?;
+    Ok(listed.lines().filter_map(|line| line.split_once('\t')).filter_map(Experiment::parse).collect())
+}
+
+fn checked(remote: &str) -> Result<()> {
+    if remote.is_empty() || remote.starts_with('-') || remote.starts_with("ext::") {
+        return Err(Error::invalid(format!("'{remote}' is no Git remote")));
+    }
+    Ok(())
+}
+
+/// Those of `all` that are asked for.
+fn chosen(
+    repo: &Repo,
+    all: Vec<Experiment>,
+    which: &ShareExperiments,
+    remote: &str,
+) -> Result<Vec<Experiment>> {
+    if which.all_commits && which.names.is_empty() {
+        return Ok(all);
+    }
+    if which.names.is_empty() {
+        let commits = baselines(repo, RevisionScope::default(), &which.revs)?;
+        return Ok(all.into_iter().filter(|one| commits.contains_key(&one.baseline)).collect());
+    }
+    let head = repo.resolve("HEAD")?;
+    let mut found = Vec::new();
+    for name in &which.names {
+        let mut named: Vec<&Experiment> = all.iter().filter(|one| one.name == *name).collect();
+        named.sort_by_key(|one| one.baseline != head);
+        match named[..] {
+            [] => {
+                return Err(Error::hinted(
+                    format!("'{remote}' has no experiment '{name}'"),
+                    format!("list them with `lemnis exp list {remote} -A`"),
+                ));
+            }
+            [one] => found.push(one.clone()),
+            [one, ..] if one.baseline == head => found.push(one.clone()),
+            _ => return Err(Error::invalid(format!("'{remote}' has several experiments called '{name}'"))),
+        }
+    }
+    Ok(found)
+}
+
+/// Sends experiments to a Git remote.
+pub fn push_experiments(repo: &Repo, remote: &str, which: &ShareExperiments) -> Result<Shared> {
+    let git_root = repo.git_root().ok_or_else(no_git)?;
+    let there = on_remote(repo, remote)?;
+    let own = match &which.names[..] {
+        [] => chosen(repo, experiments(repo)?, which, "this repository")?,
+        names => names.iter().map(|name| find(repo, name)).collect::<Result<_>>()?,
+    };
+    let (shared, refspecs) = sort(own, &there, which.force);
+    if !refspecs.is_empty() {
+        let force: &[&str] = if which.force { &["--force"] } else { &[] };
+        let mut args = vec!["push", "--quiet", "--no-verify"];
+        args.extend(force);
+        args.extend(["--", remote]);
+        args.extend(refspecs.iter().map(String::as_str));
+        git(git_root, &args)?;
+    }
+    Ok(shared)
+}
+
+/// Brings experiments from a Git remote.
+pub fn pull_experiments(repo: &Repo, remote: &str, which: &ShareExperiments) -> Result<Shared> {
+    let git_root = repo.git_root().ok_or_else(no_git)?;
+    let theirs = chosen(repo, on_remote(repo, remote)?, which, remote)?;
+    let (shared, refspecs) = sort(theirs, &experiments(repo)?, which.force);
+    if !refspecs.is_empty() {
+        let force: &[&str] = if which.force { &["--force"] } else { &[] };
+        let mut args = vec!["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
+        args.extend(force);
+        args.extend(["--", remote]);
+        args.extend(refspecs.iter().map(String::as_str));
+        git(git_root, &args)?;
+    }
+    Ok(shared)
+}
+
+/// What is to be moved, and the refs to do it with. Experiments that differ are no continuation of one
+/// another, so they count as diverged unless forced.
+fn sort(from: Vec<Experiment>, to: &[Experiment], force: bool) -> (Shared, Vec<String>) {
+    let mut shared = Shared::default();
+    let mut refspecs = Vec::new();
+    for one in from {
+        let there = to.iter().find(|there| there.baseline == one.baseline && there.name == one.name);
+        match there {
+            Some(there) if there.commit == one.commit => shared.up_to_date.push(one),
+            Some(_) if !force => shared.diverged.push(one),
+            _ => {
+                refspecs.push(format!("{0}:{0}", one.reference()));
+                shared.success.push(one);
+            }
+        }
+    }
+    (shared, refspecs)
+}
+
+/// The experiments on a Git remote by the commit that they started from: of the present one, of `revs`, or all.
+pub fn list_remote_experiments(
+    repo: &Repo,
+    remote: &str,
+    scope: RevisionScope,
+    revs: &[String],
+) -> Result<Vec<Baseline>> {
+    let all = on_remote(repo, remote)?;
+    if !scope.commits {
+        return Ok(Baseline::group(all, baselines(repo, scope, revs)?));
+    }
+    let mut commits: indexmap::IndexMap<String, String> =
+        all.iter().map(|one| (one.baseline.clone(), String::new())).collect();
+    for (commit, name) in baselines(repo, scope, revs).unwrap_or_default() {
+        commits.entry(commit).and_modify(|known| *known = name);
+    }
+    Ok(Baseline::group(all, commits))
+}
+
+/// Removes experiments from a Git remote.
+pub fn remove_remote_experiments(
+    repo: &Repo,
+    remote: &str,
+    which: &ShareExperiments,
+) -> Result<Vec<Experiment>> {
+    let git_root = repo.git_root().ok_or_else(no_git)?;
+    let gone = chosen(repo, on_remote(repo, remote)?, which, remote)?;
+    if !gone.is_empty() {
+        let refspecs: Vec<String> = gone.iter().map(|one| format!(":{}", one.reference())).collect();
+        let mut args = vec!["push", "--quiet", "--no-verify", "--", remote];
+        args.extend(refspecs.iter().map(String::as_str));
+        git(git_root, &args)?;
+    }
+    Ok(gone)
+}
