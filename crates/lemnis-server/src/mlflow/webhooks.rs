@@ -151,11 +151,10 @@ pub(super) async fn test(
         None => found.events.first().cloned().ok_or_else(|| fields.missing("event"))?,
     };
     let now = server.app.clock.now_ms();
-    let at = jiff::Timestamp::from_millisecond(now).map(|at| at.to_string()).unwrap_or_default();
     let delivery = Delivery {
         delivery_id: uuid::Uuid::new_v4().to_string(),
         webhook: found,
-        body: body(&event, &at, &example(&event)),
+        body: body(&event, &lemnis_core::rfc3339(now), &example(&event)),
         attempts: 0,
     };
     let Sent { status, body, error } = server.app.webhook_sender.send(&delivery, now).await;

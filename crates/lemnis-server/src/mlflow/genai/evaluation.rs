@@ -42,9 +42,6 @@ fn dataset(found: EvaluationDataset) -> Value {
             out[name] = text.into();
         }
     }
-    if !found.experiment_ids.is_empty() {
-        out["experiment_ids"] = json!(found.experiment_ids);
-    }
     out
 }
 
@@ -78,7 +75,12 @@ pub(super) async fn create(State(server): State<Server>, fields: Fields) -> Answ
         experiment_ids: experiments(&fields)?,
         at_ms: server.app.clock.now_ms(),
     };
-    Ok(one(server.app.evaluation_datasets.create(&new).await?))
+    let made = server.app.evaluation_datasets.create(&new).await?;
+    let experiments = json!(made.experiment_ids);
+    let mut out = dataset(made);
+    // Only here: later, clients ask for the experiments when they need them.
+    out["experiment_ids"] = experiments;
+    Ok(Reply(json!({ "dataset": out })))
 }
 
 pub(super) async fn get(State(server): State<Server>, UrlPath(id): UrlPath<String>) -> Answer<Value> {

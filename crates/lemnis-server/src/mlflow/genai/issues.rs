@@ -119,7 +119,8 @@ pub(super) async fn search(State(server): State<Server>, fields: Fields) -> Answ
         offset: fields.offset()?,
     };
     let page = server.app.issues.search(&wanted).await?;
-    let next_page_token = page.next_token();
+    // Here the token is there on the last page, too, and empty.
+    let token = page.next_token().unwrap_or_default();
     let list = page.items.into_iter().map(issue).collect();
-    Ok(Reply(Page { list: ("issues", list), next_page_token }))
+    Ok(Reply(Page { list: ("issues", list), next_page_token: Some(token) }))
 }

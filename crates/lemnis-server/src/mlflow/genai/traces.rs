@@ -153,12 +153,13 @@ pub(super) async fn delete(State(server): State<Server>, fields: Fields) -> Answ
     Ok(Reply(json!({ "traces_deleted": deleted })))
 }
 
-/// Tags that say where a trace's data lie are not for clients to change.
+/// Tags that say where a trace's spans lie are for the server to set.
+const LOCATION_TAGS: [&str; 3] =
+    [SPANS_LOCATION_TAG, "mlflow.trace.archiveLocation", "mlflow.trace.archivalFailure"];
+
 fn changeable(key: &str, action: &str) -> Result<()> {
-    if matches!(key, ARTIFACT_LOCATION_TAG | SPANS_LOCATION_TAG) {
-        return Err(Error::invalid(format!(
-            "Trace tag '{key}' is managed by the server and cannot be {action}."
-        )));
+    if LOCATION_TAGS.contains(&key) {
+        return Err(Error::invalid(format!("Tag '{key}' is immutable and cannot be {action} on a trace.")));
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Traces and assessments in MLflow's protocol, both ways.
 
-use jiff::Timestamp;
 use lemnis_tracking::{Assessment, AssessmentError, Error, Result, Trace, TraceState, Verdict};
 use serde_json::{Map, Value, json};
 
@@ -9,7 +8,7 @@ use super::super::fields::Fields;
 
 /// A moment as protocol buffers write it.
 pub(super) fn moment(at_ms: i64) -> String {
-    Timestamp::from_millisecond(at_ms).map_or_else(|_| Timestamp::UNIX_EPOCH.to_string(), |at| at.to_string())
+    lemnis_core::rfc3339(at_ms)
 }
 
 /// A duration as protocol buffers write it.
