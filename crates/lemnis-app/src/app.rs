@@ -6,7 +6,10 @@ use lemnis_core::{Action, Clock, Event, EventLog, Principal};
 use lemnis_flow::Queue;
 use lemnis_quality::Verdicts;
 use lemnis_serving::{Endpoints, PredictionLog, Rollouts};
-use lemnis_tracking::{Experiments, GateReports, LoggedModels, Registry, Runs};
+use lemnis_tracking::{
+    Assessments, EvaluationDatasets, Experiments, GateReports, Issues, LoggedModels, Registry, Runs, Scorers,
+    Traces, WebhookSender, Webhooks,
+};
 use object_store::ObjectStore;
 
 use crate::project::Project;
@@ -33,6 +36,20 @@ pub struct Ports {
     pub queue: Arc<dyn Queue>,
     /// Endpoints, rollouts and ground truth.
     pub rollouts: Arc<dyn Rollouts>,
+    /// Traces of GenAI applications.
+    pub traces: Arc<dyn Traces>,
+    /// What people and judges say about traces.
+    pub assessments: Arc<dyn Assessments>,
+    /// What answers are evaluated on.
+    pub evaluation_datasets: Arc<dyn EvaluationDatasets>,
+    /// Judges of traces.
+    pub scorers: Arc<dyn Scorers>,
+    /// Problems that traces show.
+    pub issues: Arc<dyn Issues>,
+    /// Who is told of changes in the registry.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// How they are told.
+    pub webhook_sender: Arc<dyn WebhookSender>,
     /// The bytes of artifacts.
     pub artifacts: Arc<dyn ObjectStore>,
 }

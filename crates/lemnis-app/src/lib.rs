@@ -3,6 +3,7 @@
 //! Each use-case is a free function that takes the [`App`], who asks, and a command; its first line authorises.
 //! The domains never call one another: everything that joins two of them lives here.
 
+pub mod announce;
 mod app;
 pub mod artifact;
 mod blocking;

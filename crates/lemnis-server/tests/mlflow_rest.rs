@@ -89,8 +89,8 @@ async fn a_callers_mistake_is_never_a_server_error() {
             "GET",
             "experiments/get?experiment_id=x",
             Value::Null,
-            "RESOURCE_DOES_NOT_EXIST",
-            "No Experiment with id=x exists",
+            "INVALID_PARAMETER_VALUE",
+            "Invalid experiment ID 'x'. Experiment ID must be a valid integer.",
         ),
         (
             "GET",

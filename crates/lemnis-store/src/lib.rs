@@ -17,6 +17,7 @@ mod quality;
 mod remotes;
 mod serving;
 mod tracking;
+mod webhook_sender;
 mod writer;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ use sqlx::{ConnectOptions, Connection};
 pub use artifacts::artifacts;
 pub use error::Error;
 pub use remotes::{CloudEnvironment, open_remote};
+pub use webhook_sender::{HttpWebhookSender, WebhookSettings, webhook_sender};
 
 pub(crate) use error::{Fail, Fault};
 pub(crate) use names::Names;
@@ -120,6 +122,7 @@ fn options() -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .pragma("case_sensitive_like", "ON")
+        .with_regexp()
         .statement_cache_capacity(256)
         .disable_statement_logging()
 }

@@ -13,6 +13,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "flow", include_str!("../migrations/0003_flow.sql")),
     (4, "serving", include_str!("../migrations/0004_serving.sql")),
     (5, "endpoint place", include_str!("../migrations/0005_endpoint_place.sql")),
+    (6, "traces", include_str!("../migrations/0006_traces.sql")),
+    (7, "evaluation", include_str!("../migrations/0007_evaluation.sql")),
+    (8, "webhooks", include_str!("../migrations/0008_webhooks.sql")),
 ];
 
 /// Applies what is missing, each file in its own transaction.

@@ -5,12 +5,19 @@ use std::sync::Arc;
 use lemnis_core::{Event, EventLog};
 use lemnis_quality::{Outcome, Verdict, VerdictKind, Verdicts};
 use lemnis_store::Store;
-use lemnis_tracking::testing::tracking_conformance;
+use lemnis_tracking::testing::{genai_conformance, tracking_conformance};
 use lemnis_tracking::{Batch, ExperimentId, Metric, NewRun, Param, Runs};
 
 #[tokio::test]
 async fn tracking_ports_hold_their_contracts_in_memory() {
     tracking_conformance(&Store::in_memory().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn ports_of_traces_hold_their_contracts() {
+    genai_conformance(&Store::in_memory().await.unwrap()).await;
+    let dir = tempfile::tempdir().unwrap();
+    genai_conformance(&Store::open(&dir.path().join("lemnis.db")).await.unwrap()).await;
 }
 
 #[tokio::test]

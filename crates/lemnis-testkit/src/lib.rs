@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use lemnis_app::announce::Announced;
 use lemnis_app::project::Project;
 use lemnis_app::{App, Ports};
 use lemnis_core::Clock;
@@ -33,6 +34,15 @@ pub async fn ports(dir: &Path) -> Result<Ports, Error> {
         verdicts: store.clone(),
         events: store.clone(),
         queue: store.clone(),
+        traces: store.clone(),
+        assessments: store.clone(),
+        evaluation_datasets: store.clone(),
+        scorers: store.clone(),
+        issues: store.clone(),
+        webhooks: store.clone(),
+        webhook_sender: lemnis_store::webhook_sender(lemnis_store::WebhookSettings {
+            private_networks: true,
+        })?,
         rollouts: store,
         artifacts: lemnis_store::artifacts(&project.artifacts_dir())?,
     })
@@ -40,7 +50,12 @@ pub async fn ports(dir: &Path) -> Result<Ports, Error> {
 
 /// The whole of one project in `dir`, at the time that `clock` shows.
 pub async fn app(dir: &Path, clock: Arc<dyn Clock>) -> Result<Arc<App>, Error> {
-    let ports = ports(dir).await?;
+    let mut ports = ports(dir).await?;
+    ports.registry = Arc::new(Announced {
+        registry: ports.registry,
+        webhooks: ports.webhooks.clone(),
+        clock: clock.clone(),
+    });
     let project = Project::at(dir);
     let predictions = Arc::new(PredictionLog::open(&project.predictions_dir(), clock.clone())?);
     Ok(Arc::new(App {

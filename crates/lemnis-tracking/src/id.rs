@@ -48,6 +48,23 @@ text_id! {
     LoggedModelId
 }
 
+text_id! {
+    /// A trace's id: `tr-` and the 32 hex digits of its OpenTelemetry id, or whatever a client made up.
+    TraceId
+}
+
+impl TraceId {
+    /// A new random id, for clients that let the server choose.
+    pub fn random() -> Self {
+        Self(format!("tr-{}", uuid::Uuid::new_v4().simple()))
+    }
+
+    /// The id of the trace that OpenTelemetry knows by these bytes.
+    pub fn of_otel(bytes: &[u8]) -> Self {
+        Self(format!("tr-{}", crate::trace::hex(bytes)))
+    }
+}
+
 impl RunId {
     /// A new random id.
     pub fn random() -> Self {

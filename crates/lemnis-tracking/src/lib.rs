@@ -5,24 +5,33 @@
 //! The crate holds words, rules and ports; adapters keep the state. Messages that MLflow's clients show or match are
 //! MLflow's own, so they do not follow the house style of lower-case sentences.
 
+mod assessment;
 mod error;
+pub mod evaluation;
 mod experiment;
 pub mod gate;
 mod id;
+pub mod issue;
 mod logged_model;
 mod name;
 pub mod page;
 mod registry;
 pub mod rules;
 mod run;
+pub mod scorer;
 pub mod search;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
+pub mod webhook;
 
+pub use assessment::{Assessment, AssessmentChange, AssessmentError, Assessments, Verdict};
 pub use error::{Code, Error};
+pub use evaluation::{EvaluationDataset, EvaluationDatasets};
 pub use experiment::{DatasetUse, Experiment, ExperimentSearch, Experiments, Lifecycle, NewExperiment, View};
 pub use gate::{GateReport, GateReports};
-pub use id::{ExperimentId, LoggedModelId, RunId};
+pub use id::{ExperimentId, LoggedModelId, RunId, TraceId};
+pub use issue::{Issue, Issues};
 pub use logged_model::{
     LoggedMetric, LoggedModel, LoggedModelOrder, LoggedModelSearch, LoggedModelStatus, LoggedModels,
     NewLoggedModel,
@@ -36,6 +45,10 @@ pub use run::{
     Batch, Dataset, DatasetInput, History, Metric, ModelOutput, NewRun, Param, RUN_NAME_TAG, Run, RunChange,
     RunInfo, RunSearch, RunStatus, Runs, SampledMetrics, Tag,
 };
+
+pub use scorer::{Scorer, Scorers};
+pub use trace::{Trace, TraceDeletion, TraceLink, TraceSearch, TraceState, Traces};
+pub use webhook::{Webhook, WebhookEvent, WebhookSender, Webhooks};
 
 /// What every call of this crate and its ports returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

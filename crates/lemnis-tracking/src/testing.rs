@@ -5,8 +5,12 @@ mod evidence;
 mod experiments;
 mod registry;
 mod runs;
+mod traces;
 
-use crate::{Error, Experiments, GateReports, LoggedModels, Registry, Result, Runs};
+use crate::{
+    Assessments, Error, EvaluationDatasets, Experiments, GateReports, Issues, LoggedModels, Registry, Result,
+    Runs, Scorers, Traces, Webhooks,
+};
 
 /// Checks the contract of every port on one empty store.
 pub async fn tracking_conformance<S>(store: &S)
@@ -21,6 +25,16 @@ where
     registry::check(store).await;
     registry::check_search(store).await;
     evidence::check(store).await;
+}
+
+/// Checks the contract of the ports of traces, of evaluation and of webhooks on one empty store.
+pub async fn genai_conformance<S>(store: &S)
+where
+    S: Traces + Assessments + EvaluationDatasets + Scorers + Issues + Webhooks,
+{
+    traces::check(store).await;
+    traces::check_evaluation(store).await;
+    traces::check_webhooks(store).await;
 }
 
 /// What a refused call said.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lemnis_app::project::Project;
-use lemnis_app::{App, monitor, release, trigger};
+use lemnis_app::{App, announce, monitor, release, trigger};
 use lemnis_core::{ErrorKind, Principal};
 use lemnis_flow::Worker;
 use lemnis_server::Access;
@@ -20,6 +20,8 @@ use crate::wiring::{self, Identity};
 
 /// How often rollouts are judged.
 const ROLLOUT_TICK: Duration = Duration::from_millis(200);
+/// How often deliveries to webhooks are looked for.
+const WEBHOOK_TICK: Duration = Duration::from_millis(500);
 /// How often the newest predictions are looked at.
 const MONITOR_TICK: Duration = Duration::from_secs(30);
 
@@ -101,6 +103,11 @@ pub async fn start(project: Project, context: &Context, options: &Options) -> Re
     tasks.push(tokio::spawn(every(ROLLOUT_TICK, stop.clone(), app.clone(), |app| async move {
         if let Err(error) = release::tick(&app).await {
             tracing::warn!(%error, "a rollout cannot go on");
+        }
+    })));
+    tasks.push(tokio::spawn(every(WEBHOOK_TICK, stop.clone(), app.clone(), |app| async move {
+        if let Err(error) = announce::deliver(&app).await {
+            tracing::warn!(%error, "webhooks cannot be told");
         }
     })));
     let file = ServerFile { url: url.clone(), pid: std::process::id(), instance };

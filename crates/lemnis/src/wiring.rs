@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lemnis_app::announce::Announced;
 use lemnis_app::project::Project;
 use lemnis_app::{App, Ports, release};
 use lemnis_core::{Clock, Principal};
 use lemnis_data::Environment;
 use lemnis_server::{Access, Router, Server};
 use lemnis_serving::{Endpoints, PredictionLog};
-use lemnis_store::Store;
+use lemnis_store::{Store, WebhookSettings};
 
 use crate::context::Context;
 use crate::output::{Failure, io_failure};
+
+/// Lets webhooks reach this machine and private networks.
+const WEBHOOK_PRIVATE_NETWORKS: &str = "LEMNIS_WEBHOOK_PRIVATE_NETWORKS";
 
 /// Opens the project's state, making what is not there, and brings its endpoints up.
 pub async fn open(
@@ -23,16 +27,32 @@ pub async fn open(
     for dir in [project.state_dir(), project.artifacts_dir(), project.predictions_dir(), project.logs_dir()] {
         std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
     }
+    let private_networks = environment
+        .get(WEBHOOK_PRIVATE_NETWORKS)
+        .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
+    let webhooks = WebhookSettings { private_networks };
     let store = Arc::new(Store::open(&project.database()).await?);
     let ports = Ports {
         experiments: store.clone(),
         runs: store.clone(),
         logged_models: store.clone(),
-        registry: store.clone(),
+        registry: Arc::new(Announced {
+            registry: store.clone(),
+            webhooks: store.clone(),
+            clock: clock.clone(),
+        }),
         gate_reports: store.clone(),
         verdicts: store.clone(),
         events: store.clone(),
         queue: store.clone(),
+        traces: store.clone(),
+        assessments: store.clone(),
+        evaluation_datasets: store.clone(),
+        scorers: store.clone(),
+        issues: store.clone(),
+        webhooks: store.clone(),
+        webhook_sender: lemnis_store::webhook_sender(webhooks)
+            .map_err(io_failure("reading the root certificates of this machine"))?,
         rollouts: store,
         artifacts: lemnis_store::artifacts(&project.artifacts_dir())?,
     };

@@ -11,9 +11,10 @@ struct Home {
 }
 
 /// One line a family.
-const HOMES: [Home; 8] = [
+const HOMES: [Home; 9] = [
     Home { crates: &["arrow*", "parquet*", "datafusion*", "ballista*"], homes: &["lemnis-table"] },
-    Home { crates: &["prost*", "ort", "tract*"], homes: &["lemnis-model"] },
+    Home { crates: &["prost*"], homes: &["lemnis-model", "lemnis-server"] },
+    Home { crates: &["ort", "tract*"], homes: &["lemnis-model"] },
     Home { crates: &["axum*"], homes: &["lemnis-server", "lemnis-serving"] },
     Home { crates: &["askama*", "tonic*"], homes: &["lemnis-server"] },
     Home { crates: &["sqlx*", "sea-query*", "rusqlite", "libsqlite3-sys"], homes: &["lemnis-store"] },

@@ -55,6 +55,7 @@ pub(super) async fn get_artifact(
     fields: Fields,
 ) -> Result<Response, Failure> {
     let path = fields.required("path")?;
+    safe(&path)?;
     let id = fields.run_id()?;
     let info = server.app.runs.info(&id).await?.ok_or_else(|| Error::no_run(&id))?;
     send(server.app.artifacts.as_ref(), &of_uri(&info.artifact_uri, Some(&path))?, &headers).await
@@ -67,6 +68,7 @@ pub(super) async fn get_version_artifact(
     fields: Fields,
 ) -> Result<Response, Failure> {
     let path = fields.required("path")?;
+    safe(&path)?;
     let (name, number) = (named(&fields)?, version_number(&fields)?);
     let version = server.app.registry.get_version(&name, number).await?;
     let version = version.ok_or_else(|| Error::no_version(&name, number))?;

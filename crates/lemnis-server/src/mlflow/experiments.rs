@@ -18,7 +18,12 @@ pub(super) fn experiment_id(fields: &Fields) -> Result<ExperimentId> {
 }
 
 pub(super) fn parse_id(text: &str) -> Result<ExperimentId> {
-    ExperimentId::parse(text).ok_or_else(|| Error::no_experiment(text))
+    ExperimentId::parse(text).ok_or_else(|| match text.parse::<i64>() {
+        Ok(_) => Error::no_experiment(text),
+        Err(_) => {
+            Error::invalid(format!("Invalid experiment ID '{text}'. Experiment ID must be a valid integer."))
+        }
+    })
 }
 
 /// The lifecycle stages that the field `name` asks for.

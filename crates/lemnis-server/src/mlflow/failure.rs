@@ -31,6 +31,19 @@ impl From<object_store::Error> for Failure {
     }
 }
 
+impl Failure {
+    /// What it says to the client, without its code.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Failure::Domain(Error::Refused { message, .. }) => message.clone(),
+            Failure::Domain(error) => chain(error),
+            Failure::Artifacts(error) => chain(error),
+            Failure::NotImplemented => "This is not offered here.".to_owned(),
+            Failure::UnknownEndpoint(path) => format!("No endpoint is served at {path}"),
+        }
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {

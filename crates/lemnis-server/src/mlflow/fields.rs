@@ -1,6 +1,8 @@
 //! The fields of a request, read as leniently as MLflow's protocol buffers do: `run_id` or `runId`, numbers as numbers
 //! or texts, a GET's query or its body, a body that is JSON inside a JSON text. Unknown fields are ignored.
 
+use std::collections::BTreeMap;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
@@ -28,7 +30,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default();
         if parts.method == Method::GET && !query.is_empty() {
-            return Ok(Self { map: normal(from_query(query))?, path: String::new() });
+            return Ok(Self { map: one_spelling(from_query(query))?, path: String::new() });
         }
         if parts.method == Method::POST || parts.method == Method::PUT {
             check_content_type(&parts.headers)?;
@@ -67,7 +69,7 @@ async fn from_body(body: Body) -> Result<Map<String, Value>> {
         value => value,
     };
     match value {
-        Value::Object(map) => normal(map),
+        Value::Object(map) => one_spelling(map),
         Value::Null => Ok(Map::new()),
         _ => Err(bad("The body must be a JSON object.")),
     }
@@ -89,31 +91,29 @@ fn from_query(query: &str) -> Map<String, Value> {
     map
 }
 
-/// The same object with snake_case keys all the way down.
-fn normal(map: Map<String, Value>) -> Result<Map<String, Value>> {
-    let plain = |key: &str| !key.bytes().any(|byte| byte.is_ascii_uppercase());
-    let mut out = Map::with_capacity(map.len());
-    for (key, value) in map {
-        let key = if plain(&key) { key } else { snake_case(&key) };
-        if out.contains_key(&key) {
-            return Err(Error::invalid(format!("The field '{key}' is given twice, in two spellings.")));
+/// Fails where a field of `map` is given in both of its spellings.
+fn one_spelling(map: Map<String, Value>) -> Result<Map<String, Value>> {
+    for key in map.keys().filter(|key| key.bytes().any(|byte| byte.is_ascii_uppercase())) {
+        let plain = snake_case(key);
+        if map.contains_key(&plain) {
+            return Err(Error::invalid(format!("The field '{plain}' is given twice, in two spellings.")));
         }
-        let value = match value {
-            Value::Object(inner) => Value::Object(normal(inner)?),
-            Value::Array(items) => Value::Array(
-                items
-                    .into_iter()
-                    .map(|item| match item {
-                        Value::Object(inner) => normal(inner).map(Value::Object),
-                        item => Ok(item),
-                    })
-                    .collect::<Result<_>>()?,
-            ),
-            value => value,
-        };
-        out.insert(key, value);
     }
-    Ok(out)
+    Ok(map)
+}
+
+/// `run_id` as `runId`.
+fn camel_case(key: &str) -> String {
+    let mut out = String::with_capacity(key.len());
+    let mut raise = false;
+    for letter in key.chars() {
+        match letter {
+            '_' => raise = true,
+            letter if std::mem::take(&mut raise) => out.push(letter.to_ascii_uppercase()),
+            letter => out.push(letter),
+        }
+    }
+    out
 }
 
 fn snake_case(key: &str) -> String {
@@ -141,8 +141,17 @@ fn python_type(value: &Value) -> &'static str {
 }
 
 impl Fields {
+    /// The fields of `map`, for calls that do not come as a request of their own.
+    pub(super) fn of(map: Map<String, Value>) -> Result<Self> {
+        Ok(Self { map: one_spelling(map)?, path: String::new() })
+    }
+
     fn value(&self, name: &str) -> Option<&Value> {
-        self.map.get(name).filter(|value| !value.is_null())
+        let found = match self.map.get(name) {
+            None if name.contains('_') => self.map.get(&camel_case(name)),
+            found => found,
+        };
+        found.filter(|value| !value.is_null())
     }
 
     fn wrong(&self, name: &str, value: &Value) -> Error {
@@ -266,7 +275,10 @@ impl Fields {
             let Value::Object(map) = item else {
                 return Err(self.wrong(name, &Value::Array(items.to_vec())));
             };
-            objects.push(Fields { map: map.clone(), path: format!("{}{name}[{index}].", self.path) });
+            objects.push(Fields {
+                map: one_spelling(map.clone())?,
+                path: format!("{}{name}[{index}].", self.path),
+            });
         }
         Ok(objects)
     }
@@ -276,10 +288,54 @@ impl Fields {
         match self.value(name) {
             None => Ok(None),
             Some(Value::Object(map)) => {
-                Ok(Some(Fields { map: map.clone(), path: format!("{}{name}.", self.path) }))
+                Ok(Some(Fields { map: one_spelling(map.clone())?, path: format!("{}{name}.", self.path) }))
             }
             Some(other) => Err(self.wrong(name, other)),
         }
+    }
+
+    /// The object `name` as texts by key, its keys as they are.
+    pub(super) fn map(&self, name: &str) -> Result<BTreeMap<String, String>> {
+        match self.value(name) {
+            None => Ok(BTreeMap::new()),
+            Some(Value::Object(map)) => Ok(map
+                .iter()
+                .map(|(key, value)| {
+                    (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                })
+                .collect()),
+            Some(other) => Err(self.wrong(name, other)),
+        }
+    }
+
+    /// Any JSON; `null` where there is none.
+    pub(super) fn json(&self, name: &str) -> Value {
+        self.value(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether the field is there, even if it is empty.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// A moment as protocol buffers write it, RFC 3339, in milliseconds.
+    pub(super) fn moment(&self, name: &str) -> Result<Option<i64>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let parsed = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        parsed
+            .map(|at| Some(at.as_nanosecond().div_euclid(1_000_000) as i64))
+            .ok_or_else(|| self.wrong(name, value))
+    }
+
+    /// A duration as protocol buffers write it, such as `1.5s`, in milliseconds.
+    pub(super) fn duration(&self, name: &str) -> Result<Option<i64>> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let seconds = value.as_str().and_then(|text| text.strip_suffix('s')?.parse::<f64>().ok());
+        let milliseconds = seconds.map(|seconds| (seconds * 1000.0).round());
+        milliseconds
+            .filter(|value| value.abs() < 9.0e15)
+            .map(|value| Some(value as i64))
+            .ok_or_else(|| self.wrong(name, value))
     }
 
     /// This object as a tag; a missing value is empty.

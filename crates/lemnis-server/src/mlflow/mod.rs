@@ -9,6 +9,7 @@ mod artifacts;
 mod experiments;
 mod failure;
 mod fields;
+mod genai;
 mod logged_models;
 mod logging;
 mod metrics;
@@ -16,6 +17,7 @@ mod model_versions;
 mod registered_models;
 mod runs;
 mod source;
+mod webhooks;
 mod wire;
 
 use axum::Router;
@@ -39,6 +41,9 @@ pub(crate) fn routes() -> Router<Server> {
     }
     all.route("/get-artifact", get(artifacts::get_artifact))
         .route("/model-versions/get-artifact", get(artifacts::get_version_artifact))
+        // MLflow's own pages and tests ask with two slashes.
+        .route("//model-versions/get-artifact", get(artifacts::get_version_artifact))
+        .merge(genai::unprefixed())
 }
 
 fn mlflow() -> Router<Server> {
@@ -79,6 +84,8 @@ fn mlflow() -> Router<Server> {
         .merge(runs)
         .merge(logged())
         .merge(registry())
+        .merge(hooks())
+        .merge(genai::older())
         .fallback(failure::unknown_endpoint)
         .method_not_allowed_fallback(failure::unknown_endpoint)
 }
@@ -129,9 +136,17 @@ fn registry() -> Router<Server> {
         .route("/model-versions/delete-tag", delete(model_versions::delete_tag))
 }
 
+fn hooks() -> Router<Server> {
+    Router::new()
+        .route("/webhooks", post(webhooks::create).get(webhooks::list))
+        .route("/webhooks/{webhook_id}", get(webhooks::get).patch(webhooks::update).delete(webhooks::delete))
+        .route("/webhooks/{webhook_id}/test", post(webhooks::test))
+}
+
 fn newer() -> Router<Server> {
     Router::new()
         .route("/server-info", get(artifacts::server_info))
+        .merge(genai::newer())
         .fallback(failure::unknown_endpoint)
         .method_not_allowed_fallback(failure::unknown_endpoint)
 }

@@ -13,6 +13,7 @@ pub const NOW_MS: i64 = 1_735_689_600_000;
 /// A router and what must outlive it.
 pub struct TestServer {
     pub router: Router,
+    pub app: Arc<lemnis_app::App>,
     pub clock: Arc<FixedClock>,
     pub dir: tempfile::TempDir,
 }
@@ -21,8 +22,12 @@ pub async fn server() -> TestServer {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(FixedClock::new(NOW_MS));
     let app = lemnis_testkit::app(dir.path(), clock.clone()).await.unwrap();
-    let server = Server { app, principal: Arc::new(Principal::local("test")), instance: Arc::from("test") };
-    TestServer { router: lemnis_server::router(server, Access::default()), clock, dir }
+    let server = Server {
+        app: app.clone(),
+        principal: Arc::new(Principal::local("test")),
+        instance: Arc::from("test"),
+    };
+    TestServer { router: lemnis_server::router(server, Access::default()), app, clock, dir }
 }
 
 impl TestServer {

@@ -5,7 +5,20 @@ use sqlx::{QueryBuilder, Sqlite};
 
 /// Appends `column <op> value`.
 pub(super) fn compare(sql: &mut QueryBuilder<Sqlite>, column: &str, clause: &Clause) {
-    match (&clause.comparator, &clause.value) {
+    compare_value(sql, column, clause.comparator, &clause.value);
+}
+
+/// Appends `column <op> value`.
+pub(super) fn compare_value(
+    sql: &mut QueryBuilder<Sqlite>,
+    column: &str,
+    comparator: Comparator,
+    value: &Value,
+) {
+    match (&comparator, value) {
+        (Comparator::RLike, Value::Text(pattern)) => {
+            sql.push(format!("{column} REGEXP ")).push_bind(pattern.clone());
+        }
         (Comparator::ILike, Value::Text(text)) => {
             sql.push(format!("lower({column}) LIKE lower(")).push_bind(text.clone()).push(")");
         }
@@ -27,6 +40,26 @@ pub(super) fn compare(sql: &mut QueryBuilder<Sqlite>, column: &str, clause: &Cla
             sql.push(format!("{column} IS NOT NULL"));
         }
     }
+}
+
+/// Appends `(a, b, c)` with bound texts; where there is none, a list that holds nothing.
+pub(super) fn texts<'t>(sql: &mut QueryBuilder<Sqlite>, texts: impl IntoIterator<Item = &'t str>) {
+    sql.push("(");
+    let mut any = false;
+    for text in texts {
+        if any {
+            sql.push(", ");
+        }
+        any = true;
+        sql.push_bind(text.to_owned());
+    }
+    sql.push(if any { ")" } else { "NULL)" });
+}
+
+/// Appends `(1, 2, 3)`; where there is none, a list that holds nothing.
+pub(super) fn experiments(sql: &mut QueryBuilder<Sqlite>, ids: &[lemnis_tracking::ExperimentId]) {
+    let list: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
+    sql.push("(").push(if list.is_empty() { "NULL".to_owned() } else { list.join(", ") }).push(")");
 }
 
 /// Appends `value <op> number`, where NaN satisfies only `!=`.

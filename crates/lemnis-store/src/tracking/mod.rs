@@ -1,8 +1,11 @@
 //! The ports of experiment tracking and of the model registry.
 
+mod assessments;
 mod clause;
+mod evaluation;
 mod experiments;
 mod inputs;
+mod issues;
 mod log;
 mod logged_models;
 mod logged_search;
@@ -10,8 +13,11 @@ mod models;
 mod registry;
 mod run_search;
 mod runs;
+mod scorers;
 mod served;
+mod traces;
 mod versions;
+mod webhooks;
 
 use lemnis_tracking::{Error, Tag};
 use sqlx::Row;

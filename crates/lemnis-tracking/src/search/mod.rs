@@ -9,17 +9,23 @@
 //! A parsed [`Clause`] names an entity and a key that its search knows and carries a value of the right type, so an
 //! adapter only has to translate it.
 
+mod genai;
 mod lexer;
 mod logged_model;
+mod metric;
 mod order;
 mod parse;
 mod registry;
 mod run;
+mod trace;
 
+pub use genai::{evaluation_dataset_order, evaluation_datasets, issues};
 pub use logged_model::{field, logged_models};
+pub use metric::{MetricField, MetricFilter, MetricView, metric_filter};
 pub use order::{Order, experiment_order, model_order, run_order, version_order};
 pub use registry::{model_versions, registered_models};
 pub use run::{experiments, runs};
+pub use trace::{TraceClause, TraceEntity, TraceOrder, trace_order, traces};
 
 use crate::{Error, Result};
 
@@ -57,6 +63,8 @@ pub enum Comparator {
     Like,
     /// `ILIKE`, which does not
     ILike,
+    /// `RLIKE`: a regular expression matches somewhere
+    RLike,
     /// `IN`
     In,
     /// `NOT IN`
@@ -79,6 +87,7 @@ impl Comparator {
             Comparator::LessOrEqual => "<=",
             Comparator::Like => "LIKE",
             Comparator::ILike => "ILIKE",
+            Comparator::RLike => "RLIKE",
             Comparator::In => "IN",
             Comparator::NotIn => "NOT IN",
             Comparator::Absent => "IS NULL",
@@ -96,6 +105,7 @@ impl Comparator {
             "<=" => Comparator::LessOrEqual,
             "LIKE" => Comparator::Like,
             "ILIKE" => Comparator::ILike,
+            "RLIKE" => Comparator::RLike,
             "IN" => Comparator::In,
             _ => return None,
         })

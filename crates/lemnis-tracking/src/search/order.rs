@@ -87,7 +87,7 @@ fn attribute_order(text: &str, keys: &[&str]) -> Result<Order> {
     }
 }
 
-fn item(text: &str) -> Result<(String, bool)> {
+pub(super) fn item(text: &str) -> Result<(String, bool)> {
     let unparsed = || Error::invalid(format!("Invalid order_by clause '{text}'. Could not be parsed."));
     let tokens = tokens(text);
     let name = |kind: Kind| matches!(kind, Kind::Word | Kind::Double);
