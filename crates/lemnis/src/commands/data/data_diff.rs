@@ -210,7 +210,7 @@ fn show(report: &Report, all: bool) {
         if !rows.is_empty() {
             output::line(output::table(&HEADINGS, rows));
         }
-        drift(&table.diff).iter().for_each(|line| output::line(line));
+        drift(&table.diff).iter().for_each(output::line);
         output::line("");
     }
     for NotCompared { path, reason } in &report.not_compared {
