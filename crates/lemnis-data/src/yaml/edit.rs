@@ -77,7 +77,9 @@ fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value, after_comme
         let pad = " ".repeat(stages.column);
         let flush: String =
             inner.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
-        let styled = Style::of(stages).apply(&flush);
+        // A lock file is always as DVC writes it; what people write has their own indentation.
+        let style = if after_comments { Style::of(text, stages) } else { Style::PLAIN };
+        let styled = style.apply(&flush);
         styled.lines().map(|line| format!("{pad}{line}\n")).collect::<String>()
     };
     let (start, end) = match map.get(name) {
@@ -293,6 +295,16 @@ mod tests {
         let text = "outs:\n- md5: aaa\n  nfiles: 2 # n\n  path: f\n# end\n";
         let wanted = value("outs:\n- md5: bbb\n  path: f\n  isexec: true\n");
         assert_eq!(rewrite(text, &wanted), "outs:\n- md5: bbb\n  path: f\n  isexec: true\n# end\n");
+    }
+
+    #[test]
+    fn a_new_stage_is_indented_like_the_others() {
+        let text = "stages:\n    one:\n        cmd: a\n        deps:\n          - in\n";
+        let mut body = Map::new();
+        body.insert("cmd".into(), "b".into());
+        body.insert("deps".into(), Value::Seq(vec!["x".into()]));
+        let put = put_stage(text, "", "two", &Value::Map(body)).expect("puts");
+        assert_eq!(put, format!("{text}    two:\n        cmd: b\n        deps:\n          - x\n"));
     }
 
     #[test]

@@ -13,10 +13,10 @@ pub(crate) struct Style {
 
 impl Style {
     /// As DVC writes.
-    const PLAIN: Self = Self { member: 2, dash: 0 };
+    pub(crate) const PLAIN: Self = Self { member: 2, dash: 0 };
 
-    /// Of a block of entries, each a mapping; the first one of each kind decides.
-    pub(crate) fn of(entries: &Node) -> Self {
+    /// Of a block of entries of `text`, each a mapping; the first one of each kind decides.
+    pub(crate) fn of(text: &str, entries: &Node) -> Self {
         let mut style = Self::PLAIN;
         let bodies: Vec<&Node> = match &entries.kind {
             Kind::Map(map) => {
@@ -31,8 +31,12 @@ impl Style {
         let lists =
             bodies.iter().flat_map(|body| body.as_map().into_iter().flatten().map(move |one| (body, one)));
         for (body, (_, (_, value))) in lists {
-            if let (Kind::Seq(_), false) = (&value.kind, value.inline) {
-                style.dash = value.column.saturating_sub(body.column);
+            let Kind::Seq(items) = &value.kind else { continue };
+            let Some(first) = items.first().filter(|_| !value.inline) else { continue };
+            let line = text.lines().nth(first.line.saturating_sub(1)).unwrap_or_default();
+            let content = line.trim_start_matches(' ');
+            if content.starts_with('-') {
+                style.dash = (line.len() - content.len()).saturating_sub(body.column);
                 break;
             }
         }
@@ -91,8 +95,11 @@ mod tests {
     fn what_is_added_looks_like_the_rest() {
         let text = "stages:\n    one:\n        cmd: a\n        deps:\n            - in\n";
         let root = parse(text, "").expect("parses");
-        let style = Style::of(root.get("stages").expect("stages"));
+        let style = Style::of(text, root.get("stages").expect("stages"));
         assert_eq!(style, Style { member: 4, dash: 4 });
+        let plain = "stages:\n  one:\n    cmd: a\n    deps:\n    - path: in\n";
+        let root = parse(plain, "").expect("parses");
+        assert_eq!(Style::of(plain, root.get("stages").expect("stages")), Style::PLAIN);
         let emitted =
             "two:\n  cmd: b\n  deps:\n  - x\n  - y\n  outs:\n  - m:\n      cache: false\n  meta:\n    k: 1\n";
         assert_eq!(

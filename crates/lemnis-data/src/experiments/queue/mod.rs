@@ -3,16 +3,18 @@
 //! A task is taken in one step and claimed by a lock that lives as long as the process which runs it. A task
 //! without a result whose claim is free was lost with its process: it counts as queued and is given back.
 
+mod clean;
 mod message;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 
 use message::{Broker, Message};
+pub use clean::clean_experiments;
 pub use worker::{Worker, Workers, stop_workers, take_worker, worker_log, workers};
 
 use crate::error::{Error, Result};
@@ -372,36 +374,4 @@ pub fn task_output(repo: &Repo, name: &str) -> Result<(PathBuf, bool)> {
         return Err(Error::invalid(format!("nothing is known of what '{name}' printed")));
     }
     Ok((path, task.state == TaskState::Running))
-}
-
-/// Removes what ended tasks and killed processes left behind; the queue and the experiments stay.
-pub fn clean_experiments(repo: &Repo) -> Result<()> {
-    give_back_lost(repo)?;
-    let runs = repo.tmp_dir().join("exps/run");
-    let known: Vec<String> = queue_tasks(repo)?.into_iter().map(|task| task.rev).collect();
-    if let Ok(entries) = std::fs::read_dir(&runs) {
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let ours = claim_path(repo, &name).exists();
-            if ours && !known.contains(&name) && is_lost(repo, &name)? {
-                temporary::sweep(repo, &name)?;
-                fsx::remove(&entry.path())?;
-            }
-        }
-    }
-    for dir in ["exps/celery/broker/in", "exps/celery/broker/processed"] {
-        remove_control_messages(&repo.tmp_dir().join(dir))?;
-    }
-    temporary::prune(repo)
-}
-
-/// What DVC's workers once told one another.
-fn remove_control_messages(dir: &Path) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().ends_with(".pidbox.msg") {
-            fsx::remove(&entry.path())?;
-        }
-    }
-    Ok(())
 }
