@@ -141,10 +141,7 @@ impl Csv<'_> {
     }
 
     /// Calls `tell` with each record: its line, the delimiter, its fields.
-    fn records<E: From<Error>>(
-        &mut self,
-        tell: &mut TellRecord<'_, E>,
-    ) -> Result<(), E> {
+    fn records<E: From<Error>>(&mut self, tell: &mut TellRecord<'_, E>) -> Result<(), E> {
         let name = self.name;
         let io = |source| Error::Io { path: name.to_path_buf(), action: "read", source };
         let broken =
