@@ -117,6 +117,7 @@ impl Registry for Announced {
     async fn create_version(&self, new: &NewVersion) -> Result<ModelVersion> {
         let made = self.registry.create_version(new).await?;
         let version = made.version.to_string();
+        let description = new.description.as_deref().filter(|text| !text.is_empty());
         if is_prompt(&new.tags) {
             let template = new.tags.iter().rev().find(|tag| tag.key == PROMPT_TEXT).map(|tag| &tag.value);
             let data = json!({
@@ -124,7 +125,7 @@ impl Registry for Announced {
                 "version": version,
                 "template": template,
                 "tags": texts(&new.tags, &[PROMPT_TAG, PROMPT_KIND, PROMPT_TEXT]),
-                "description": new.description,
+                "description": description,
             });
             self.tell("prompt_version", "created", data).await;
         } else {
@@ -134,7 +135,7 @@ impl Registry for Announced {
                 "source": made.source,
                 "run_id": made.run_id,
                 "tags": texts(&new.tags, &[]),
-                "description": new.description,
+                "description": description,
             });
             self.tell("model_version", "created", data).await;
         }

@@ -53,7 +53,8 @@ pub(super) async fn create(State(server): State<Server>, fields: Fields) -> Answ
         run_id: found.run_id,
         run_link: fields.filled("run_link")?,
         model_id: found.model_id,
-        description: fields.filled("description")?,
+        // MLflow keeps an empty text where none is given, and its client tells that from nothing.
+        description: Some(fields.text("description")?.unwrap_or_default()),
         tags,
         user_id: None,
         at_ms: server.app.clock.now_ms(),

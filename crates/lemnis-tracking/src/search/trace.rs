@@ -387,4 +387,56 @@ mod tests {
         assert!(said(trace_order("span.name")).contains("Invalid order_by entity"));
         assert_eq!(trace_order("timestamp DESC").unwrap().key, "timestamp_ms");
     }
+
+    #[test]
+    fn no_filter_breaks_the_parser() {
+        let pieces = [
+            "tag",
+            ".",
+            "`",
+            "'",
+            "\"",
+            "a",
+            " ",
+            "=",
+            "!=",
+            "LIKE",
+            "RLIKE",
+            "IN",
+            "(",
+            ")",
+            ",",
+            "1",
+            "é",
+            "span.",
+            "attributes.",
+            "IS",
+            "NOT",
+            "NULL",
+            "AND",
+            ";",
+            "feedback.",
+            "metadata.",
+            "-",
+            "%",
+            "\\",
+            "timestamp",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % 1_000_003).unwrap()
+        };
+        for _ in 0..20_000 {
+            let length = next() % 12;
+            let text: String = (0..length).map(|_| pieces[next() % pieces.len()]).collect();
+            let _ = traces(&text);
+            let _ = trace_order(&text);
+            let _ = crate::search::issues(&text);
+            let _ = crate::search::evaluation_datasets(&text);
+            let _ = crate::search::metric_filter(crate::search::MetricView::Spans, &text);
+        }
+    }
 }
