@@ -92,11 +92,19 @@ pub(crate) fn load(repo: &Repo, path: &Path) -> Result<Stage> {
 /// Writes what a one-output `.dvc` file records about its output; the entry of a file that is there keeps
 /// everything else it holds.
 pub(crate) fn save(path: &Path, def_path: &str, recorded: &Recorded) -> Result<()> {
+    match render(path, def_path, recorded)? {
+        Some(text) => fsx::write_text(path, &text),
+        None => Ok(()),
+    }
+}
+
+/// The text that [`save`] writes; `None` when the file holds it already.
+pub(crate) fn render(path: &Path, def_path: &str, recorded: &Recorded) -> Result<Option<String>> {
     let old = fsx::read_text(path)?;
     let Some(old) = old.filter(|text| !text.trim().is_empty()) else {
         let entry = entry(Map::new(), def_path, recorded);
         let root: Map = std::iter::once((Key::from("outs"), Value::Seq(vec![Value::Map(entry)]))).collect();
-        return fsx::write_text(path, &emit(&Value::Map(root)));
+        return Ok(Some(emit(&Value::Map(root))));
     };
     let Value::Map(mut root) = parse(&old, &path.display().to_string())?.to_value() else {
         return Err(Error::invalid(format!("{} is not a mapping", path.display())));
@@ -105,7 +113,7 @@ pub(crate) fn save(path: &Path, def_path: &str, recorded: &Recorded) -> Result<(
     let entry = entry(kept.cloned().unwrap_or_default(), def_path, recorded);
     root.insert(Key::from("outs"), Value::Seq(vec![Value::Map(entry)]));
     let text = rewrite(&old, &Value::Map(root));
-    if text == old { Ok(()) } else { fsx::write_text(path, &text) }
+    Ok((text != old).then_some(text))
 }
 
 /// Writes `new` with what `old` records, the output `old_path` under the name `new_path`. A file that changes
