@@ -3,18 +3,22 @@
 //! All targets are checked before the first is stored, and the `.dvc` file of a target is written after its
 //! objects are safe in the cache. A failure takes back the lines of `.gitignore`.
 
+mod plan;
+
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use lemnis_core::Digest;
 use serde::Serialize;
 
+pub(crate) use self::plan::{Planned, Planner, beside, check_new, name_of};
 use crate::error::{Error, Result};
 use crate::git::{self, Added as IgnoreLines};
 use crate::hash::{HashName, Recorded};
-use crate::ignore::Ignore;
 use crate::index::Index;
+use crate::output::Output;
 use crate::repo::Repo;
-use crate::stage::{Out, OutKind, Stage};
+use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
 use crate::{dvcfile, fsx, granular};
 
@@ -50,14 +54,6 @@ pub struct Added {
     pub changed: bool,
 }
 
-/// A target and where it is recorded.
-pub(crate) struct Planned {
-    pub(crate) path: PathBuf,
-    /// The output: `path` itself or a directory that holds it.
-    pub(crate) out: PathBuf,
-    pub(crate) dvc_file: PathBuf,
-}
-
 /// Adds `targets`, given relative to where the repository was opened or absolute. A path inside a tracked
 /// directory updates that directory's record for this path alone, also when the path is gone.
 pub fn add(repo: &Repo, targets: &[PathBuf], options: &AddOptions) -> Result<Vec<Added>> {
@@ -65,14 +61,16 @@ pub fn add(repo: &Repo, targets: &[PathBuf], options: &AddOptions) -> Result<Vec
     let mut index = Index::load_locked(&workspace)?;
     let targets = if options.glob { expand(repo, targets)? } else { targets.to_vec() };
     let mut plan: Vec<Planned> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut planner = Planner::new(repo, &mut index, options);
     for target in &targets {
         let path = fsx::normalize(repo.cwd(), options.out.as_deref().unwrap_or(target));
         let path = match target.file_name().filter(|_| options.out.is_some() && path.is_dir()) {
             Some(name) => path.join(name),
             None => path,
         };
-        if !plan.iter().any(|known| known.path == path) {
-            plan.push(plan_target(repo, &mut index, path, options)?);
+        if seen.insert(path.clone()) {
+            plan.push(planner.plan(path)?);
         }
     }
     index.check(repo)?;
@@ -104,65 +102,6 @@ pub fn add(repo: &Repo, targets: &[PathBuf], options: &AddOptions) -> Result<Vec
     added
 }
 
-/// Where `path` is to be recorded; a new output becomes a stage of the index.
-pub(crate) fn plan_target(
-    repo: &Repo,
-    index: &mut Index,
-    path: PathBuf,
-    options: &AddOptions,
-) -> Result<Planned> {
-    let shown = repo.show(&path);
-    let holder = index
-        .stages
-        .iter()
-        .find_map(|stage| stage.outs.iter().find(|out| path.starts_with(&out.path)).map(|out| (stage, out)));
-    if let Some((stage, out)) = holder {
-        let (outer, owner) = (repo.show(&out.path), stage.address(repo));
-        if stage.cmd.is_some() {
-            return Err(Error::hinted(
-                format!("{shown} belongs to '{outer}', which the stage '{owner}' makes"),
-                format!("run the pipeline, or record it as it is: lemnis commit {owner}"),
-            ));
-        }
-        if stage.import {
-            return Err(Error::hinted(
-                format!("{shown} belongs to '{outer}', which '{owner}' imports"),
-                format!("bring it up to date from its source: lemnis update {owner}"),
-            ));
-        }
-        if out.path != path && out.recorded.as_ref().is_some_and(|recorded| !recorded.is_dir()) {
-            return Err(Error::invalid(format!("{shown} lies inside '{outer}', which is tracked as a file")));
-        }
-        let (out, dvc_file) = (out.path.clone(), stage.file.clone());
-        exists_or_force(repo, &path, options)?;
-        return Ok(Planned { path, out, dvc_file });
-    }
-    check_new(repo, &path)?;
-    exists_or_force(repo, &path, options)?;
-    let dvc_file = beside(&path);
-    if let Some(at) = index.stages.iter().position(|stage| stage.file == dvc_file) {
-        if !options.force {
-            return Err(Error::hinted(
-                format!("'{}' already exists and tracks something else", repo.show(&dvc_file)),
-                "remove it first, or replace it with --force",
-            ));
-        }
-        index.stages.remove(at);
-    }
-    index.stages.push(new_stage(&path, &dvc_file));
-    Ok(Planned { out: path.clone(), path, dvc_file })
-}
-
-fn exists_or_force(repo: &Repo, path: &Path, options: &AddOptions) -> Result<()> {
-    if options.out.is_some() && !options.force && path.symlink_metadata().is_ok() {
-        return Err(Error::hinted(
-            format!("'{}' already exists", repo.show(path)),
-            "choose another place, or replace it with --force",
-        ));
-    }
-    Ok(())
-}
-
 fn store_all(
     workspace: &mut Workspace<'_>,
     index: &Index,
@@ -170,22 +109,103 @@ fn store_all(
     options: &AddOptions,
     lines: &mut IgnoreLines,
 ) -> Result<Vec<Added>> {
-    let ignored = Ignored::ask(workspace.repo, plan)?;
-    let mut added = Vec::with_capacity(plan.len());
-    for planned in plan {
-        let stage = index.stages.iter().find(|stage| stage.file == planned.dvc_file);
+    let repo = workspace.repo;
+    let ignored = Ignored::ask(repo, plan)?;
+    let stages: HashMap<&Path, &Stage> =
+        index.stages.iter().map(|stage| (stage.file.as_path(), stage)).collect();
+    let mut added: Vec<Option<Added>> = vec![None; plan.len()];
+    // whole outputs share their syncs; what cannot be stored ends them, as it would one after the other
+    let mut whole = Vec::new();
+    let mut failure = None;
+    for (at, planned) in plan.iter().enumerate() {
+        let old = old_of(&stages, planned);
+        let kept = old.is_none_or(|out| out.cache) && !options.no_commit;
+        let legacy = old.and_then(|out| out.recorded.as_ref()).is_some_and(|old| old.name != HashName::Md5);
+        if planned.path != planned.out || !kept || legacy {
+            continue;
+        }
+        let ready = ignored.check(repo, planned).and_then(|()| match fsx::metadata(&planned.out)? {
+            Some(_) => Ok(()),
+            None => Err(missing(repo, planned)),
+        });
+        if let Err(error) = ready {
+            failure = Some((at, error));
+            break;
+        }
+        whole.push((at, planned, old));
+    }
+    store_whole(workspace, &whole, options, &ignored, lines, &mut added)?;
+    for (at, planned) in plan.iter().enumerate() {
+        match failure.take_if(|(failed, _)| *failed == at) {
+            Some((_, error)) => return Err(error),
+            None if added[at].is_some() => continue,
+            None => {}
+        }
         // an earlier target may have changed the same directory
-        let fresh = match stage {
-            Some(_) if planned.dvc_file.is_file() => Some(dvcfile::load(workspace.repo, &planned.dvc_file)?),
+        let fresh = match stages.get(planned.dvc_file.as_path()) {
+            Some(_) if planned.dvc_file.is_file() => Some(dvcfile::load(repo, &planned.dvc_file)?),
             _ => None,
         };
         let old = fresh
             .as_ref()
             .and_then(|stage| stage.outs.iter().find(|out| out.path == planned.out))
-            .or_else(|| stage.and_then(|stage| stage.outs.iter().find(|out| out.path == planned.out)));
-        added.push(store_one(workspace, planned, old, options, &ignored, lines)?);
+            .or_else(|| old_of(&stages, planned));
+        added[at] = Some(store_one(workspace, planned, old, options, &ignored, lines)?);
     }
-    Ok(added)
+    Ok(added.into_iter().flatten().collect())
+}
+
+fn old_of<'i>(stages: &HashMap<&Path, &'i Stage>, planned: &Planned) -> Option<&'i Out> {
+    let stage = stages.get(planned.dvc_file.as_path())?;
+    stage.outs.iter().find(|out| out.path == planned.out)
+}
+
+fn missing(repo: &Repo, planned: &Planned) -> Error {
+    Error::Missing { what: "output", path: repo.in_repo(&planned.path) }
+}
+
+/// Stores whole outputs: all objects, then the lines of `.gitignore`, then the `.dvc` files, so that none of these
+/// names an object that is not on the disk.
+fn store_whole(
+    workspace: &mut Workspace<'_>,
+    whole: &[(usize, &Planned, Option<&Out>)],
+    options: &AddOptions,
+    ignored: &Ignored,
+    lines: &mut IgnoreLines,
+    added: &mut [Option<Added>],
+) -> Result<()> {
+    let repo = workspace.repo;
+    let outputs: Vec<Output<'_>> = whole
+        .iter()
+        .map(|(_, planned, old)| Output {
+            path: &planned.out,
+            before: old.and_then(|out| out.recorded.as_ref()),
+        })
+        .collect();
+    let stored = workspace.store_all(&outputs, !options.no_relink)?;
+    ignored.add_lines(whole.iter().map(|(_, planned, _)| planned.out.as_path()), lines)?;
+    let mut texts = Vec::new();
+    for ((at, planned, old), recorded) in whole.iter().zip(stored) {
+        let recorded = recorded.ok_or_else(|| missing(repo, planned))?;
+        let def_path = old.map_or_else(|| name_of(&planned.out), |out| out.def_path.clone());
+        if let Some(text) = dvcfile::render(&planned.dvc_file, &def_path, &recorded)? {
+            texts.push((planned.dvc_file.clone(), text));
+        }
+        let before = old.and_then(|out| out.recorded.as_ref());
+        added[*at] = Some(done(repo, planned, before, &recorded));
+    }
+    fsx::write_texts(&texts)
+}
+
+fn done(repo: &Repo, planned: &Planned, before: Option<&Recorded>, recorded: &Recorded) -> Added {
+    Added {
+        path: repo.in_repo(&planned.path),
+        dvc_file: repo.in_repo(&planned.dvc_file),
+        digest: Digest::md5(&recorded.md5),
+        size_bytes: recorded.size.unwrap_or(0),
+        nfiles: recorded.nfiles,
+        changed: before.is_none_or(|before| before.md5 != recorded.md5),
+    }
 }
 
 fn store_one(
@@ -198,7 +218,6 @@ fn store_one(
 ) -> Result<Added> {
     let repo = workspace.repo;
     let Planned { path, out, dvc_file } = planned;
-    let missing = || Error::Missing { what: "output", path: repo.in_repo(path) };
     let cached = old.is_none_or(|out| out.cache);
     let before = old.and_then(|out| out.recorded.as_ref());
     ignored.check(repo, planned)?;
@@ -212,21 +231,14 @@ fn store_one(
             (None, true) => workspace.store(out, !options.no_relink)?,
             (None, false) => workspace.snapshot(out, HashName::Md5)?.map(|snapshot| snapshot.recorded),
         };
-        whole.ok_or_else(missing)?
+        whole.ok_or_else(|| missing(repo, planned))?
     };
     if cached {
-        ignored.add_line(out, lines)?;
+        ignored.add_lines([out.as_path()], lines)?;
     }
     let def_path = old.map_or_else(|| name_of(out), |out| out.def_path.clone());
     dvcfile::save(dvc_file, &def_path, &recorded)?;
-    Ok(Added {
-        path: repo.in_repo(path),
-        dvc_file: repo.in_repo(dvc_file),
-        digest: Digest::md5(&recorded.md5),
-        size_bytes: recorded.size.unwrap_or(0),
-        nfiles: recorded.nfiles,
-        changed: before.is_none_or(|before| before.md5 != recorded.md5),
-    })
+    Ok(done(repo, planned, before, &recorded))
 }
 
 /// Copies `source` into the cache and makes the output from there.
@@ -246,20 +258,13 @@ fn bring(
     let recorded = Recorded { isexec: false, ..stored };
     let cache = crate::cache::Cache::new(repo.config(), repo.scratch_dir());
     workspace.restore(&planned.out, &recorded, options.force, &cache)?;
-    ignored.add_line(&planned.out, lines)?;
+    ignored.add_lines([planned.out.as_path()], lines)?;
     dvcfile::save(&planned.dvc_file, &name_of(&planned.out), &recorded)?;
-    Ok(vec![Added {
-        path: repo.in_repo(&planned.out),
-        dvc_file: repo.in_repo(&planned.dvc_file),
-        digest: Digest::md5(&recorded.md5),
-        size_bytes: recorded.size.unwrap_or(0),
-        nfiles: recorded.nfiles,
-        changed: true,
-    }])
+    Ok(vec![done(repo, planned, None, &recorded)])
 }
 
 /// What Git ignores among outputs and `.dvc` files; `None` without Git.
-pub(crate) struct Ignored(Option<std::collections::HashSet<PathBuf>>);
+pub(crate) struct Ignored(Option<HashSet<PathBuf>>);
 
 impl Ignored {
     pub(crate) fn ask(repo: &Repo, plan: &[Planned]) -> Result<Self> {
@@ -279,11 +284,10 @@ impl Ignored {
         ))
     }
 
-    fn add_line(&self, out: &Path, lines: &mut IgnoreLines) -> Result<()> {
-        match &self.0 {
-            Some(ignored) if !ignored.contains(out) => git::add_line(out, lines),
-            _ => Ok(()),
-        }
+    fn add_lines<'p>(&self, outs: impl IntoIterator<Item = &'p Path>, lines: &mut IgnoreLines) -> Result<()> {
+        let Some(ignored) = &self.0 else { return Ok(()) };
+        let new: Vec<&Path> = outs.into_iter().filter(|out| !ignored.contains(*out)).collect();
+        git::add_lines(&new, lines)
     }
 }
 
@@ -320,77 +324,4 @@ fn expand(repo: &Repo, patterns: &[PathBuf]) -> Result<Vec<PathBuf>> {
         return Err(Error::invalid(format!("nothing matches {}", shown.join(" "))));
     }
     Ok(found)
-}
-
-/// Whether a path that is not tracked yet may become an output.
-pub(crate) fn check_new(repo: &Repo, path: &Path) -> Result<()> {
-    let shown = path.display();
-    let inside = path.strip_prefix(repo.root()).ok().filter(|relative| !relative.as_os_str().is_empty());
-    let Some(inside) = inside else {
-        return Err(Error::invalid(format!("{shown} lies outside the repository {}", repo.root().display())));
-    };
-    let text = inside
-        .to_str()
-        .ok_or_else(|| Error::hinted(format!("the name of {shown} is not valid UTF-8"), "rename it"))?;
-    let first = text.split('/').next().unwrap_or_default();
-    let name = text.rsplit('/').next().unwrap_or_default();
-    if matches!(first, ".dvc" | ".git") {
-        return Err(Error::invalid(format!("{shown} belongs to the repository itself")));
-    }
-    if name.ends_with(".dvc") || matches!(name, "dvc.yaml" | "dvc.lock" | ".dvcignore") {
-        return Err(Error::invalid(format!("{shown} is a DVC file and cannot be data")));
-    }
-    let is_dir = path.is_dir();
-    let mut above = path.parent().into_iter().flat_map(Path::ancestors).take_while(|dir| *dir != repo.root());
-    if above.any(Path::is_symlink) || (is_dir && path.is_symlink()) {
-        return Err(Error::hinted(
-            format!("{shown} lies behind a symlinked directory"),
-            "add the directory that the link leads to, when it is inside the repository",
-        ));
-    }
-    let ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
-    if Ignore::covers(ignore, repo.root(), path, ".dvcignore", is_dir)? {
-        return Err(Error::hinted(
-            format!("{shown} is ignored by .dvcignore"),
-            "take its pattern out of .dvcignore",
-        ));
-    }
-    Ok(())
-}
-
-pub(crate) fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// The `.dvc` file of an output.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    path.with_file_name(format!("{}.dvc", name_of(path)))
-}
-
-fn new_stage(path: &Path, dvc_file: &Path) -> Stage {
-    let out = Out {
-        def_path: name_of(path),
-        path: path.to_path_buf(),
-        kind: OutKind::Out,
-        cache: true,
-        persist: false,
-        remote: None,
-        push: true,
-        drawing: Default::default(),
-        recorded: None,
-    };
-    Stage {
-        name: None,
-        file: dvc_file.to_path_buf(),
-        wdir: dvc_file.parent().unwrap_or(Path::new("/")).to_path_buf(),
-        cmd: None,
-        deps: Vec::new(),
-        params: Vec::new(),
-        outs: vec![out],
-        frozen: false,
-        always_changed: false,
-        desc: None,
-        cmd_changed: false,
-        import: false,
-    }
 }

@@ -8,20 +8,27 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, statat};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::config::{Config, LinkType};
+use crate::copy::Copier;
 use crate::error::{Error, Result};
-use crate::fsx::{self, Stat};
+use crate::fsx::{self, OBJECT_MODE, SYNC_EACH, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
+use crate::ingest::Source;
 use crate::progress::Task;
+use crate::repo::umask;
 
-const TRUSTED: u32 = 0o444;
-/// Beyond this many new objects one sync of the whole file system is cheaper than one each.
-const SYNC_EACH: usize = 16;
+/// Fewer objects than this are looked at on one thread.
+const FEW: usize = 256;
+/// The longest path of an object below the directory of its kind: 32 digits, a slash and `.dir`.
+const KEY_BYTES: usize = 37;
 
 pub(crate) struct Cache {
     dir: PathBuf,
@@ -29,29 +36,46 @@ pub(crate) struct Cache {
     scratch: PathBuf,
     shared: bool,
     link_types: Vec<LinkType>,
-    /// The file system refused to share blocks.
-    no_reflinks: AtomicBool,
+    copier: Copier,
+    umask: OnceLock<u32>,
 }
 
 /// Objects written under temporary names, not yet visible.
 pub(crate) struct Batch<'a> {
-    cache: &'a Cache,
+    pub(crate) cache: &'a Cache,
     holder: Option<TempDir>,
-    pending: Vec<(PathBuf, PathBuf)>,
-    names: HashSet<String>,
+    /// Finished files and where they go.
+    pub(crate) pending: Vec<(PathBuf, PathBuf)>,
+    /// What somebody makes or has made.
+    names: Mutex<HashSet<String>>,
+    next: AtomicUsize,
+}
+
+/// The objects of one kind, seen through the handle of their directory.
+pub(crate) struct Shelf<'a> {
+    cache: &'a Cache,
+    name: HashName,
+    dir: Option<std::os::fd::OwnedFd>,
 }
 
 impl Cache {
     pub(crate) fn new(config: &Config, scratch: PathBuf) -> Self {
         let (dir, link_types) = (config.cache_dir.clone(), config.link_types.clone());
-        Self { dir, scratch, shared: config.shared, link_types, no_reflinks: AtomicBool::new(false) }
+        Self {
+            dir,
+            scratch,
+            shared: config.shared,
+            link_types,
+            copier: Copier::default(),
+            umask: OnceLock::new(),
+        }
     }
 
     /// The same store with outputs made as copies, for files that Git tracks.
     pub(crate) fn copying(&self) -> Self {
         let (dir, scratch) = (self.dir.clone(), self.scratch.clone());
-        let no_reflinks = AtomicBool::new(true);
-        Self { dir, scratch, shared: self.shared, link_types: vec![LinkType::Copy], no_reflinks }
+        let (copier, umask) = (Copier::plain(), OnceLock::new());
+        Self { dir, scratch, shared: self.shared, link_types: vec![LinkType::Copy], copier, umask }
     }
 
     /// An empty store beside this one for objects that are not to be seen yet, on the same file system; it is gone
@@ -64,8 +88,8 @@ impl Cache {
             .tempdir_in(&self.dir)
             .map_err(Error::io("create a directory in", &self.dir))?;
         let dir = holder.path().to_path_buf();
-        let (scratch, no_reflinks) = (self.scratch.clone(), AtomicBool::new(false));
-        let staging = Self { dir, scratch, shared: false, link_types: vec![LinkType::Copy], no_reflinks };
+        let (scratch, copier, umask) = (self.scratch.clone(), Copier::default(), OnceLock::new());
+        let staging = Self { dir, scratch, shared: false, link_types: vec![LinkType::Copy], copier, umask };
         Ok((holder, staging))
     }
 
@@ -73,7 +97,7 @@ impl Cache {
     pub(crate) fn loose(dir: &Path, scratch: &Path) -> Self {
         let (dir, scratch) = (dir.to_path_buf(), scratch.to_path_buf());
         let link_types = vec![LinkType::Reflink, LinkType::Copy];
-        Self { dir, scratch, shared: false, link_types, no_reflinks: AtomicBool::new(false) }
+        Self { dir, scratch, shared: false, link_types, copier: Copier::default(), umask: OnceLock::new() }
     }
 
     /// Moves a whole object here from a store made by [`Cache::staging`].
@@ -102,12 +126,14 @@ impl Cache {
         &self.scratch
     }
 
-    pub(crate) fn reflinks(&self) -> bool {
-        !self.no_reflinks.load(Ordering::Relaxed)
+    /// Copies between the workspace and the store.
+    pub(crate) fn copier(&self) -> &Copier {
+        &self.copier
     }
 
-    pub(crate) fn refuse_reflinks(&self) {
-        self.no_reflinks.store(true, Ordering::Relaxed);
+    /// The process's umask, asked for once.
+    pub(crate) fn umask(&self) -> u32 {
+        *self.umask.get_or_init(umask)
     }
 
     pub(crate) fn runs_dir(&self) -> PathBuf {
@@ -155,13 +181,13 @@ impl Cache {
         }
         let path = self.object_path(name, md5);
         let Some(meta) = fsx::metadata(&path)? else { return Ok(false) };
-        if meta.permissions().mode() & 0o7777 == TRUSTED {
+        if meta.permissions().mode() & 0o7777 == OBJECT_MODE {
             return Ok(true);
         }
         let name = if md5.ends_with(".dir") { HashName::Md5 } else { name };
         let actual = hash::md5_file(&path, name)?;
         if actual == md5.trim_end_matches(".dir") {
-            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(TRUSTED));
+            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(OBJECT_MODE));
             return Ok(true);
         }
         fsx::remove(&path)?;
@@ -188,24 +214,56 @@ impl Cache {
             return Ok(usize::from(!self.has(recorded.name, &recorded.md5)?));
         }
         let Some(files) = self.tree(recorded.name, &recorded.md5)? else { return Ok(1) };
-        let missing = |file: &TreeFile| Ok(usize::from(!self.has(recorded.name, &file.md5)?));
-        files.par_iter().map(missing).sum()
+        let shelf = self.shelf(recorded.name);
+        let missing = |file: &TreeFile| Ok(usize::from(!shelf.holds(&file.md5)?));
+        match files.len() {
+            0..FEW => files.iter().map(missing).sum(),
+            _ => files.par_iter().with_min_len(FEW).map(missing).sum(),
+        }
+    }
+
+    /// For questions about many objects.
+    pub(crate) fn shelf(&self, name: HashName) -> Shelf<'_> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Shelf { cache: self, name, dir: rustix::fs::open(self.root_of(name), flags, Mode::empty()).ok() }
     }
 
     pub(crate) fn batch(&self) -> Batch<'_> {
-        Batch { cache: self, holder: None, pending: Vec::new(), names: HashSet::new() }
+        let (names, next) = (Mutex::default(), AtomicUsize::new(0));
+        Batch { cache: self, holder: None, pending: Vec::new(), names, next }
+    }
+}
+
+impl Shelf<'_> {
+    /// As [`Cache::has`].
+    pub(crate) fn holds(&self, md5: &str) -> Result<bool> {
+        let Some(dir) = self.dir.as_ref().filter(|_| hash::is_oid(md5)) else {
+            return self.cache.has(self.name, md5);
+        };
+        let mut key = [b'/'; KEY_BYTES];
+        key[..2].copy_from_slice(&md5.as_bytes()[..2]);
+        key[3..=md5.len()].copy_from_slice(&md5.as_bytes()[2..]);
+        match statat(dir, &key[..=md5.len()], AtFlags::empty()) {
+            Ok(stat) => {
+                let sound = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                    && stat.st_mode & 0o7777 == OBJECT_MODE;
+                if sound { Ok(true) } else { self.cache.has(self.name, md5) }
+            }
+            Err(Errno::NOENT) => Ok(false),
+            Err(_) => self.cache.has(self.name, md5),
+        }
     }
 }
 
 impl Batch<'_> {
-    fn wants(&mut self, md5: &str) -> Result<bool> {
-        Ok(!self.names.contains(md5)
-            && !self.cache.has(HashName::Md5, md5)?
-            && self.names.insert(md5.to_owned()))
+    /// Whether the caller is to make the object: nobody else does, and the cache lacks it.
+    pub(crate) fn claims(&self, md5: &str) -> Result<bool> {
+        let first = self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(md5.to_owned());
+        Ok(first && !self.cache.has(HashName::Md5, md5)?)
     }
 
-    /// A free name on the cache's file system.
-    fn temp(&mut self) -> Result<PathBuf> {
+    /// A directory on the cache's file system for files in the making.
+    pub(crate) fn holder(&mut self) -> Result<PathBuf> {
         let holder = match self.holder.take() {
             Some(holder) => holder,
             None => {
@@ -216,56 +274,30 @@ impl Batch<'_> {
                 prepare(if near { &self.cache.scratch } else { &objects }, "objects-")?
             }
         };
-        let path = holder.path().join(self.pending.len().to_string());
+        let path = holder.path().to_path_buf();
         self.holder = Some(holder);
         Ok(path)
     }
 
-    /// Stores a copy of the file at `path`, which hashed to `md5` while it had `stat`.
-    pub(crate) fn add_file(&mut self, path: &Path, md5: &str, stat: &Stat) -> Result<()> {
-        self.add_files(&[(path, md5, stat)], &Task::silent())
+    /// A free name in the holder.
+    pub(crate) fn next_in(&self, holder: &Path) -> PathBuf {
+        holder.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
-    /// Stores copies of files with their hashes and the stats that they had when they were hashed.
-    pub(crate) fn add_files(&mut self, files: &[(&Path, &str, &Stat)], task: &Task<'_>) -> Result<()> {
-        let cache = self.cache;
-        let known: Vec<bool> =
-            files.par_iter().map(|(_, md5, _)| cache.has(HashName::Md5, md5)).collect::<Result<_>>()?;
-        let mut work = Vec::new();
-        for ((path, md5, stat), _) in files.iter().zip(&known).filter(|(_, known)| !**known) {
-            if self.names.insert((*md5).to_owned()) {
-                let temp = self.temp()?;
-                self.pending.push((temp.clone(), cache.object_path(HashName::Md5, md5)));
-                work.push((*path, *stat, temp));
-            }
-        }
-        task.advance((files.len() - work.len()) as u64);
-        work.par_iter().try_for_each(|(path, stat, temp)| {
-            cache
-                .reflink(path, temp)
-                .or_else(|_| fsx::copy_content(path, temp))
-                .map_err(Error::io("copy into the cache", path))?;
-            let now = fsx::metadata(path)?.map(|meta| Stat::of(&meta));
-            if !now.is_some_and(|now| now.same_content(stat)) {
-                let shown = path.display();
-                return Err(Error::hinted(
-                    format!("{shown} changed while it was being stored"),
-                    "let the program that writes it finish and run the command again",
-                ));
-            }
-            task.advance(1);
-            Ok(())
-        })
+    /// Stores a copy of the file at `path`, which hashed to `md5` while it had `stat`.
+    pub(crate) fn add_file(&mut self, path: &Path, md5: &str, stat: &Stat) -> Result<()> {
+        self.take(&[Source { path, stat: *stat, known: Some(md5), before: None }], &Task::silent()).map(drop)
     }
 
     /// Stores a directory object.
     pub(crate) fn add_bytes(&mut self, md5: &str, bytes: &[u8]) -> Result<()> {
-        if !self.wants(md5)? {
+        if !self.claims(md5)? {
             return Ok(());
         }
-        let temp = self.temp()?;
+        let holder = self.holder()?;
+        let temp = self.next_in(&holder);
         self.pending.push((temp.clone(), self.cache.object_path(HashName::Md5, md5)));
-        let mut file = fs::File::create(&temp).map_err(Error::io("write", &temp))?;
+        let mut file = fsx::create_object(&temp).map_err(Error::io("write", &temp))?;
         file.write_all(bytes).map_err(Error::io("write", &temp))
     }
 
@@ -275,10 +307,9 @@ impl Batch<'_> {
             return Ok(());
         }
         if self.pending.len() > SYNC_EACH {
-            let dir = fs::File::open(&self.cache.dir).map_err(Error::io("sync", &self.cache.dir))?;
-            rustix::fs::syncfs(&dir).map_err(|error| Error::io("sync", &self.cache.dir)(error.into()))?;
+            fsx::sync_file_system(&self.cache.dir)?;
         } else {
-            self.pending.par_iter().try_for_each(|(temp, _)| {
+            self.pending.iter().try_for_each(|(temp, _)| {
                 fs::File::open(temp).and_then(|file| file.sync_all()).map_err(Error::io("sync", temp))
             })?;
         }
@@ -301,7 +332,6 @@ impl Batch<'_> {
 }
 
 fn place(temp: &Path, path: &Path) -> Result<()> {
-    fsx::chmod(temp, TRUSTED)?;
     fs::rename(temp, path).map_err(Error::io("write", path))
 }
 

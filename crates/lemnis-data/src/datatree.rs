@@ -4,7 +4,7 @@
 //! A directory stands for itself and for each of its files. Where the content of a directory is not known,
 //! because its object is not in the cache, what the other side holds there is neither added nor deleted.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::cache::Cache;
@@ -203,7 +203,7 @@ fn renames(changes: Vec<Change>) -> Vec<Change> {
             from.insert(at, source);
         }
     }
-    let taken: Vec<usize> = from.values().copied().collect();
+    let taken: HashSet<usize> = from.values().copied().collect();
     let mut out = Vec::with_capacity(changes.len());
     for (at, change) in changes.iter().enumerate() {
         match from.get(&at) {

@@ -99,14 +99,22 @@ pub(crate) fn read(repo: &Repo, path: &Path, text: &str) -> Result<Stage> {
 /// Writes what a one-output `.dvc` file records about its output; the entry of a file that is there keeps
 /// everything else it holds.
 pub(crate) fn save(path: &Path, def_path: &str, recorded: &Recorded) -> Result<()> {
+    match render(path, def_path, recorded)? {
+        Some(text) => fsx::write_text(path, &text),
+        None => Ok(()),
+    }
+}
+
+/// The text that [`save`] writes; `None` when the file holds it already.
+pub(crate) fn render(path: &Path, def_path: &str, recorded: &Recorded) -> Result<Option<String>> {
     let old = fsx::read_text(path)?;
     let Some(old) = old.filter(|text| !text.trim().is_empty()) else {
         let entry = entry(Map::new(), def_path, recorded);
         let root: Map = std::iter::once((Key::from("outs"), Value::Seq(vec![Value::Map(entry)]))).collect();
-        return fsx::write_text(path, &emit(&Value::Map(root)));
+        return Ok(Some(emit(&Value::Map(root))));
     };
     let text = updated(path, &old, def_path, recorded)?;
-    if text == old { Ok(()) } else { fsx::write_text(path, &text) }
+    Ok((text != old).then_some(text))
 }
 
 /// The text `old` of the one-output `.dvc` file at `path`, recording `recorded`; all else stays.

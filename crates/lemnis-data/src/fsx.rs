@@ -1,14 +1,23 @@
 //! File operations that survive a crash: whole-file replacement through a temporary name, and links.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
 
 /// The largest text file (`.dvc`, `dvc.yaml`, `.gitignore`, params) that is read.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
+
+/// Beyond this many files one sync of the whole file system is cheaper than one each.
+pub(crate) const SYNC_EACH: usize = 16;
+
+/// The mode that says that an object is sound.
+pub(crate) const OBJECT_MODE: u32 = 0o444;
 
 /// How files in the making are called; the next operation removes those of a killed one.
 pub(crate) const TEMP_PREFIX: &str = ".lemnis-";
@@ -30,6 +39,16 @@ impl Stat {
             mtime_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
             size: meta.len(),
             mode: meta.mode() & 0o7777,
+        }
+    }
+
+    /// The same of what a look through a directory's handle tells.
+    pub(crate) fn seen(stat: &rustix::fs::Stat) -> Self {
+        Self {
+            inode: stat.st_ino,
+            mtime_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+            size: stat.st_size.try_into().unwrap_or_default(),
+            mode: stat.st_mode & 0o7777,
         }
     }
 
@@ -71,6 +90,34 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>> {
 
 /// Replaces `path` by `text` in one step and keeps the mode of a file that was there.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
+    let (dir, temp) = prepare_text(path, text)?;
+    temp.as_file().sync_all().map_err(Error::io("write", path))?;
+    temp.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    sync_dir(dir);
+    Ok(())
+}
+
+/// Replaces each path by its text in one step, after all of the texts are on the disk.
+pub(crate) fn write_texts(files: &[(PathBuf, String)]) -> Result<()> {
+    if files.len() <= SYNC_EACH {
+        return files.iter().try_for_each(|(path, text)| write_text(path, text));
+    }
+    let mut dirs = BTreeSet::new();
+    let mut temps = Vec::with_capacity(files.len());
+    for (path, text) in files {
+        let (dir, temp) = prepare_text(path, text)?;
+        dirs.insert(dir);
+        // hundreds of open files would be too many for some systems
+        temps.push((path, temp.into_temp_path()));
+    }
+    sync_all(&dirs)?;
+    for (path, temp) in temps {
+        temp.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    }
+    sync_all(&dirs)
+}
+
+fn prepare_text<'p>(path: &'p Path, text: &str) -> Result<(&'p Path, NamedTempFile)> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mode = fs::metadata(path).map(|meta| meta.permissions().mode() & 0o7777).ok();
     let mut temp = tempfile::Builder::new()
@@ -80,10 +127,25 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
         .tempfile_in(dir)
         .map_err(Error::io("write", path))?;
     temp.write_all(text.as_bytes()).map_err(Error::io("write", path))?;
-    temp.as_file().sync_all().map_err(Error::io("write", path))?;
-    temp.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
-    sync_dir(dir);
+    Ok((dir, temp))
+}
+
+/// Syncs the file systems of the directories, each once.
+fn sync_all(dirs: &BTreeSet<&Path>) -> Result<()> {
+    let mut synced = HashSet::new();
+    for dir in dirs {
+        let device = fs::metadata(dir).map_err(Error::io("sync", dir))?.dev();
+        if synced.insert(device) {
+            sync_file_system(dir)?;
+        }
+    }
     Ok(())
+}
+
+/// Makes everything durable that was written to the file system of `dir`.
+pub(crate) fn sync_file_system(dir: &Path) -> Result<()> {
+    let handle = File::open(dir).map_err(Error::io("sync", dir))?;
+    rustix::fs::syncfs(&handle).map_err(|error| Error::io("sync", dir)(error.into()))
 }
 
 /// Replaces `path` by `text` in one step, without a promise that it survives a power cut.
@@ -138,6 +200,15 @@ pub(crate) fn metadata(path: &Path) -> Result<Option<Metadata>> {
 /// A new file with the mode that the umask leaves of 0666.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o666).open(path)
+}
+
+/// A new file that is read-only for everybody once this handle is gone, whatever the umask: an object.
+pub(crate) fn create_object(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(OBJECT_MODE).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o7777 != OBJECT_MODE {
+        file.set_permissions(fs::Permissions::from_mode(OBJECT_MODE))?;
+    }
+    Ok(file)
 }
 
 /// Copies content only: not the mode, not the times.

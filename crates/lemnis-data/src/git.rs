@@ -2,7 +2,7 @@
 //!
 //! The git binary is asked only when an output is new to Git; patterns are matched in process otherwise.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -35,20 +35,36 @@ pub(crate) fn ignore(git_root: &Path, path: &Path, added: &mut Added) -> Result<
 
 /// Adds `/name` to the `.gitignore` beside `path`, unless it is there.
 pub(crate) fn add_line(path: &Path, added: &mut Added) -> Result<()> {
-    let Some((dir, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
-    let file = dir.join(".gitignore");
-    let mut text = fsx::read_text(&file)?.unwrap_or_default();
-    let line = escape(&format!("/{}", name.to_string_lossy()));
-    if text.lines().any(|present| present == line) {
-        return Ok(());
+    add_lines(&[path], added)
+}
+
+/// The same for many paths; each file is written once.
+pub(crate) fn add_lines(paths: &[&Path], added: &mut Added) -> Result<()> {
+    let mut dirs: BTreeMap<&Path, Vec<(&Path, String)>> = BTreeMap::new();
+    for path in paths {
+        let Some((dir, name)) = path.parent().zip(path.file_name()) else { continue };
+        let line = escape(&format!("/{}", name.to_string_lossy()));
+        dirs.entry(dir).or_default().push((path, line));
     }
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
+    for (dir, wanted) in dirs {
+        let file = dir.join(".gitignore");
+        let mut text = fsx::read_text(&file)?.unwrap_or_default();
+        let mut present: HashSet<String> = text.lines().map(str::to_owned).collect();
+        let new: Vec<(&Path, String)> =
+            wanted.into_iter().filter(|(_, line)| present.insert(line.clone())).collect();
+        if new.is_empty() {
+            continue;
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        for (_, line) in &new {
+            text.push_str(line);
+            text.push('\n');
+        }
+        fsx::write_text(&file, &text)?;
+        added.0.extend(new.into_iter().map(|(path, _)| path.to_path_buf()));
     }
-    text.push_str(&line);
-    text.push('\n');
-    fsx::write_text(&file, &text)?;
-    added.0.push(path.to_path_buf());
     Ok(())
 }
 

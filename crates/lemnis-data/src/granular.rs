@@ -6,10 +6,12 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::fsx::{self, Stat};
+use crate::fsx;
 use crate::hash::{self, HashName, Recorded, TreeFile};
+use crate::ingest::Source;
 use crate::progress::Task;
-use crate::workspace::{Found, Workspace};
+use crate::walk::Found;
+use crate::workspace::Workspace;
 
 /// The record of the directory `dir` after what stands at `path`, or stands there no more, was taken in.
 /// With `store` objects go into the cache, with `relink` the files are linked to it as configured.
@@ -51,9 +53,13 @@ pub(crate) fn update(
     let md5 = hash::tree_md5(&bytes);
     if store {
         let mut batch = workspace.cache.batch();
-        let sources: Vec<(&Path, &str, &Stat)> =
-            files.iter().map(|(found, md5)| (found.path.as_path(), md5.as_str(), &found.stat)).collect();
-        batch.add_files(&sources, &Task::silent())?;
+        let sources = files.iter().map(|(found, md5)| Source {
+            path: &found.path,
+            stat: found.stat,
+            known: Some(md5),
+            before: None,
+        });
+        batch.take(&sources.collect::<Vec<_>>(), &Task::silent())?;
         batch.add_bytes(&md5, &bytes)?;
         if path.is_dir() {
             // as DVC, which keeps the part as a directory of its own

@@ -1,11 +1,12 @@
 //! DVC's hashes: plain MD5, the text-normalising MD5 of DVC 2.x, and the directory object.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use md5::{Digest, Md5};
-use serde::Serialize;
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::progress::Task;
@@ -40,11 +41,8 @@ impl Recorded {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = Vec::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    String::from_utf8(text).unwrap_or_default()
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 pub(crate) fn md5_bytes(bytes: &[u8]) -> String {
@@ -107,31 +105,6 @@ impl Hasher {
     }
 }
 
-/// Hashes what passes through.
-pub(crate) struct HashingReader<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> HashingReader<R> {
-    pub(crate) fn new(inner: R) -> Self {
-        Self { inner, hasher: Hasher::default() }
-    }
-
-    /// The MD5 of everything that was read.
-    pub(crate) fn finish(self) -> String {
-        self.hasher.finish()
-    }
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..length]);
-        Ok(length)
-    }
-}
-
 pub(crate) fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
@@ -172,10 +145,13 @@ pub(crate) struct TreeFile {
     pub(crate) md5: String,
 }
 
-#[derive(Serialize)]
+/// A line of a directory object; what else it holds does not matter.
+#[derive(Deserialize)]
 struct TreeLine<'a> {
-    md5: &'a str,
-    relpath: &'a str,
+    #[serde(borrow)]
+    md5: Cow<'a, str>,
+    #[serde(borrow)]
+    relpath: Cow<'a, str>,
 }
 
 /// The bytes of the directory object; sorts `files` by relpath in code-point order, as the format demands.
@@ -187,11 +163,10 @@ pub(crate) fn tree_bytes(files: &mut [TreeFile]) -> Vec<u8> {
         if index > 0 {
             out.extend_from_slice(b", ");
         }
-        let line = TreeLine { md5: &file.md5, relpath: &file.relpath };
-        out.extend_from_slice(b"{\"md5\": ");
-        out.extend_from_slice(crate::pyjson::string(line.md5).as_bytes());
-        out.extend_from_slice(b", \"relpath\": ");
-        out.extend_from_slice(crate::pyjson::string(line.relpath).as_bytes());
+        out.extend_from_slice(b"{\"md5\": \"");
+        out.extend_from_slice(file.md5.as_bytes());
+        out.extend_from_slice(b"\", \"relpath\": ");
+        out.extend_from_slice(crate::pyjson::string(&file.relpath).as_bytes());
         out.push(b'}');
     }
     out.push(b']');
@@ -205,18 +180,15 @@ pub(crate) fn tree_md5(bytes: &[u8]) -> String {
 
 /// Reads a directory object. Names that would leave the directory make it invalid.
 pub(crate) fn parse_tree(bytes: &[u8]) -> Option<Vec<TreeFile>> {
-    let lines: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(bytes).ok()?;
-    let mut files = Vec::with_capacity(lines.len());
-    for line in lines {
-        let relpath = line.get("relpath")?.as_str()?.to_owned();
-        let md5 = line.get("md5")?.as_str()?.to_owned();
-        let safe = relpath.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if !safe || !is_oid(&md5) {
+    let lines: Vec<TreeLine<'_>> = serde_json::from_slice(bytes).ok()?;
+    let file = |line: TreeLine<'_>| {
+        let safe = line.relpath.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if !safe || !is_oid(&line.md5) {
             return None;
         }
-        files.push(TreeFile { relpath, md5 });
-    }
-    Some(files)
+        Some(TreeFile { relpath: line.relpath.into_owned(), md5: line.md5.into_owned() })
+    };
+    lines.into_iter().map(file).collect()
 }
 
 /// Whether `text` is an MD5 in hex, with or without `.dir`: only such names become cache paths.

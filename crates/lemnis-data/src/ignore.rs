@@ -2,6 +2,8 @@
 //!
 //! Matching in process keeps a command that has nothing to do free of sub-processes.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
@@ -10,6 +12,8 @@ use crate::fsx;
 /// One line of an ignore file.
 pub(crate) struct Rule {
     pattern: Vec<char>,
+    /// The pattern, when it matches itself alone.
+    literal: Option<String>,
     pub(crate) negated: bool,
     pub(crate) directories_only: bool,
     anchored: bool,
@@ -30,10 +34,70 @@ impl Rule {
     }
 }
 
+/// The lines of one ignore file. A file that names thousands of outputs is asked once for each path of a walk, so
+/// plain names are found by hash.
 struct Rules {
     /// The directory that holds the file.
     base: PathBuf,
     rules: Vec<Rule>,
+    /// Plain names that hold at any depth, and where in `rules` they stand.
+    names: HashMap<String, Vec<usize>>,
+    /// Plain paths below `base`.
+    paths: HashMap<String, Vec<usize>>,
+    /// Where the patterns stand.
+    patterns: Vec<usize>,
+}
+
+impl Rules {
+    fn new(base: &Path, rules: Vec<Rule>) -> Self {
+        let (mut names, mut paths) = (HashMap::new(), HashMap::new());
+        let mut patterns = Vec::new();
+        for (at, rule) in rules.iter().enumerate() {
+            let places: &mut HashMap<String, Vec<usize>> =
+                if rule.anchored { &mut paths } else { &mut names };
+            match &rule.literal {
+                Some(literal) => places.entry(literal.clone()).or_default().push(at),
+                None => patterns.push(at),
+            }
+        }
+        Self { base: base.to_path_buf(), rules, names, paths, patterns }
+    }
+
+    /// The last rule that speaks of the path `relative` to the base.
+    fn last(&self, relative: &str, is_dir: bool) -> Option<&Rule> {
+        let name = relative.rsplit('/').next().unwrap_or_default();
+        let fits = |at: &usize| is_dir || !self.rules[*at].directories_only;
+        let plain = |places: &HashMap<String, Vec<usize>>, text: &str| {
+            places.get(text).and_then(|found| found.iter().copied().rfind(fits))
+        };
+        let mut best = plain(&self.names, name).max(plain(&self.paths, relative));
+        if let Some(last) = self.patterns.last()
+            && best.is_none_or(|best| *last > best)
+        {
+            let text: Vec<char> = relative.chars().collect();
+            let name_at = text.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
+            let hits = |at: &usize| self.rules[*at].hits_text(&text, name_at, is_dir);
+            let later =
+                self.patterns.iter().copied().rev().take_while(|at| best.is_none_or(|best| *at > best));
+            best = later.into_iter().find(hits).or(best);
+        }
+        best.map(|at| &self.rules[at])
+    }
+}
+
+/// The patterns as they hold for the entries of one directory.
+pub(crate) struct Here<'a>(Vec<(String, &'a Rules)>);
+
+impl Here<'_> {
+    /// Whether the entry is ignored.
+    pub(crate) fn matches(&self, name: &str, is_dir: bool) -> bool {
+        let rule = self.0.iter().find_map(|(prefix, rules)| {
+            let relative: Cow<'_, str> =
+                if prefix.is_empty() { name.into() } else { format!("{prefix}{name}").into() };
+            rules.last(&relative, is_dir)
+        });
+        rule.is_some_and(|rule| !rule.negated)
+    }
 }
 
 /// The patterns in force in one directory: those of the root down to it.
@@ -47,7 +111,7 @@ impl Ignore {
     pub(crate) fn with(mut self, base: &Path, text: &str) -> Self {
         let rules: Vec<Rule> = text.lines().filter_map(parse_rule).collect();
         if !rules.is_empty() {
-            self.levels.push(std::sync::Arc::new(Rules { base: base.to_path_buf(), rules }));
+            self.levels.push(std::sync::Arc::new(Rules::new(base, rules)));
         }
         self
     }
@@ -60,19 +124,25 @@ impl Ignore {
         }
     }
 
+    /// The patterns for the entries of `dir`.
+    pub(crate) fn here(&self, dir: &Path) -> Here<'_> {
+        let levels = self.levels.iter().rev().filter_map(|rules| {
+            let mut prefix = dir.strip_prefix(&rules.base).ok()?.to_string_lossy().into_owned();
+            if !prefix.is_empty() {
+                prefix.push('/');
+            }
+            Some((prefix, rules.as_ref()))
+        });
+        Here(levels.collect())
+    }
+
     /// Whether `path`, whose parents are not ignored, is.
     pub(crate) fn matches(&self, path: &Path, is_dir: bool) -> bool {
-        for level in self.levels.iter().rev() {
-            let Ok(relative) = path.strip_prefix(&level.base) else { continue };
-            let text: Vec<char> = relative.to_string_lossy().chars().collect();
-            let name_at = text.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
-            for rule in level.rules.iter().rev() {
-                if rule.hits_text(&text, name_at, is_dir) {
-                    return !rule.negated;
-                }
-            }
-        }
-        false
+        let rule = self.levels.iter().rev().find_map(|level| {
+            let relative = path.strip_prefix(&level.base).ok()?;
+            level.last(&relative.to_string_lossy(), is_dir)
+        });
+        rule.is_some_and(|rule| !rule.negated)
     }
 
     /// Whether `path` or one of its parents below `root` is ignored by `base` and the files `name` on the way.
@@ -114,7 +184,14 @@ pub(crate) fn parse_rule(line: &str) -> Option<Rule> {
     };
     let anchored = line.contains('/');
     let line = line.strip_prefix('/').unwrap_or(line);
-    (!line.is_empty()).then(|| Rule { pattern: line.chars().collect(), negated, directories_only, anchored })
+    let literal = (!line.contains(['*', '?', '[', '\\'])).then(|| line.to_owned());
+    (!line.is_empty()).then(|| Rule {
+        pattern: line.chars().collect(),
+        literal,
+        negated,
+        directories_only,
+        anchored,
+    })
 }
 
 /// Git's wildmatch with path separators: `*` and `?` stop at `/`, `**` does not.
@@ -200,5 +277,30 @@ mod tests {
         assert!(ignored("/\\[x\\]", "[x]", false));
         assert!(ignored("[!a]b", "cb", false));
         assert!(!ignored("# comment", "# comment", false));
+    }
+
+    #[test]
+    fn the_last_line_that_speaks_of_a_path_decides() {
+        assert!(!ignored("data\n*.bin\n!data", "data", true));
+        assert!(ignored("!a.bin\n*.bin", "a.bin", false));
+        assert!(!ignored("*.bin\n!a.bin", "x/a.bin", false));
+        assert!(ignored("*.bin\n!/x/a.bin\na.bin", "x/a.bin", false));
+        assert!(ignored("a\n!a/", "a", false));
+        assert!(!ignored("a\n!a/", "a", true));
+        assert!(ignored("/x/a.bin", "x/a.bin", false) && !ignored("/x/a.bin", "y/x/a.bin", false));
+    }
+
+    #[test]
+    fn entries_of_a_directory_match_as_their_paths_do() {
+        let rules = Ignore::default().with(Path::new("/r"), "*.tmp\n/sub/keep\nname\n!a.tmp");
+        let rules = rules.with(Path::new("/r/sub"), "/own\nname/");
+        for dir in ["/r", "/r/sub", "/r/sub/deep"] {
+            for name in ["a.tmp", "b.tmp", "keep", "name", "own", "other"] {
+                for is_dir in [false, true] {
+                    let whole = rules.matches(&Path::new(dir).join(name), is_dir);
+                    assert_eq!(rules.here(Path::new(dir)).matches(name, is_dir), whole, "{dir}/{name}");
+                }
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! a temporary name and renamed over what stands there. Nothing is ever written through an existing file.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,12 @@ impl Cache {
     }
 
     /// Puts objects at their paths, several at a time.
-    pub(crate) fn link_all(&self, name: HashName, files: &[(&str, PathBuf)], task: &Task<'_>) -> Result<()> {
+    pub(crate) fn link_all(
+        &self,
+        name: HashName,
+        files: &[(impl AsRef<str> + Sync, PathBuf)],
+        task: &Task<'_>,
+    ) -> Result<()> {
         if files.is_empty() {
             return Ok(());
         }
@@ -58,8 +63,8 @@ impl Cache {
                 fsx::create_dirs(parent)?;
             }
         }
-        files.par_iter().enumerate().try_for_each(|(at, (md5, path))| {
-            let object = self.object_path(name, md5);
+        files.par_iter().enumerate().with_min_len(8).try_for_each(|(at, (md5, path))| {
+            let object = self.object_path(name, md5.as_ref());
             self.link_one(&object, path, &holder.path().join(at.to_string()))?;
             task.advance(1);
             Ok(())
@@ -88,22 +93,15 @@ impl Cache {
             LinkType::Symlink => return place(temp, path, |to| std::os::unix::fs::symlink(object, to)),
             // an empty file that is linked would make all empty files of the workspace one
             LinkType::Hardlink => drop(fsx::create_new(temp)?),
-            LinkType::Reflink => self.reflink(object, temp)?,
-            LinkType::Copy => fsx::copy_content(object, temp)?,
+            LinkType::Reflink if !self.copier().may_share() => return Err(io::ErrorKind::Unsupported.into()),
+            LinkType::Reflink => {
+                if !self.copier().share(&File::open(object)?, &fsx::create_new(temp)?) {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
+            }
+            LinkType::Copy => drop(self.copier().copy(&File::open(object)?, &fsx::create_new(temp)?)?),
         }
         fsx::replace(temp, path)
-    }
-
-    /// A reflink; the first refusal of the file system spares all further tries.
-    pub(crate) fn reflink(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if !self.reflinks() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        fsx::reflink(from, to).inspect_err(|error| {
-            if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
-                self.refuse_reflinks();
-            }
-        })
     }
 }
 

@@ -12,58 +12,165 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
+use crate::ingest::{SMALL_BYTES, Source};
 use crate::repo::umask;
-use crate::state::Known;
-use crate::workspace::{Found, Snapshot, Workspace, fingerprint};
+use crate::state::{DirState, Known};
+use crate::walk::{Found, fingerprint};
+use crate::workspace::{Workspace, not_data};
+
+/// An output that goes into the cache.
+pub(crate) struct Output<'a> {
+    pub(crate) path: &'a Path,
+    /// What it was recorded with: most of it is probably the same.
+    pub(crate) before: Option<&'a Recorded>,
+}
+
+/// What stands where an output is to be stored.
+enum Standing {
+    Nothing,
+    File { stat: Stat, known: Option<String>, before: Option<String> },
+    Dir { files: Vec<Found>, known: DirState, before: HashMap<String, String> },
+}
+
+impl Standing {
+    fn sources<'a>(&'a self, path: &'a Path) -> Vec<Source<'a>> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::File { stat, known, before } => {
+                vec![Source { path, stat: *stat, known: known.as_deref(), before: before.as_deref() }]
+            }
+            Self::Dir { files, known, before } => {
+                let source = |file: &'a Found| Source {
+                    path: &file.path,
+                    stat: file.stat,
+                    known: known.get(&file.relpath, &file.stat),
+                    before: before.get(&file.relpath).map(String::as_str),
+                };
+                files.iter().map(source).collect()
+            }
+        }
+    }
+}
 
 impl Workspace<'_> {
     /// Puts what stands at `path` into the cache; with `relink` the workspace is linked as configured.
     pub(crate) fn store(&mut self, path: &Path, relink: bool) -> Result<Option<Recorded>> {
-        if fsx::metadata(path)?.is_some_and(|meta| meta.is_dir()) {
-            return self.store_dir(path, relink).map(Some);
-        }
-        let Some(Snapshot { recorded, stat }) = self.snapshot(path, HashName::Md5)? else { return Ok(None) };
-        let mut batch = self.cache.batch();
-        batch.add_file(path, &recorded.md5, &stat)?;
-        batch.commit()?;
-        if relink {
-            self.relink_file(path, &recorded.md5, recorded.isexec)?;
-        }
-        Ok(Some(recorded))
+        Ok(self.store_all(&[Output { path, before: None }], relink)?.pop().flatten())
     }
 
-    fn store_dir(&mut self, path: &Path, relink: bool) -> Result<Recorded> {
-        let files = self.walk(path)?;
-        let key = self.key(path);
-        let mut tree = self.hash_files(&key, &files, HashName::Md5)?;
-        let task = self.repo.task("Storing", files.len());
-        let mut batch = self.cache.batch();
-        let sources: Vec<(&Path, &str, &Stat)> = files
+    /// Puts several outputs into the cache, all at once; `None` for one that is not there. Nothing is visible in the
+    /// cache before everything is durable.
+    pub(crate) fn store_all(
+        &mut self,
+        outputs: &[Output<'_>],
+        relink: bool,
+    ) -> Result<Vec<Option<Recorded>>> {
+        let mut standing = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            standing.push(self.look(output)?);
+        }
+        let sources: Vec<Source<'_>> = outputs
             .iter()
-            .zip(&tree)
-            .map(|(file, hashed)| (file.path.as_path(), hashed.md5.as_str(), &file.stat))
+            .zip(&standing)
+            .flat_map(|(output, standing)| standing.sources(output.path))
             .collect();
-        batch.add_files(&sources, &task)?;
-        let bytes = hash::tree_bytes(&mut tree);
-        let md5 = hash::tree_md5(&bytes);
-        batch.add_bytes(&md5, &bytes)?;
+        let task = match sources.as_slice() {
+            [only] => self.repo.task("Storing MiB", only.stat.size as usize / hash::CHUNK),
+            _ => self.repo.task("Storing", sources.len()),
+        };
+        let mut batch = self.cache.batch();
+        let mut hashes = self.in_parallel(|| batch.take(&sources, &task))?.into_iter();
+        let known: Vec<bool> = sources.iter().map(|source| source.known.is_some()).collect();
+        drop(sources);
+        let mut known = known.into_iter();
+        let mut stored = Vec::with_capacity(outputs.len());
+        for (output, standing) in outputs.iter().zip(standing) {
+            match standing {
+                Standing::Nothing => stored.push(None),
+                Standing::File { stat, .. } => {
+                    known.next();
+                    let md5 = hashes.next().unwrap_or_default();
+                    let known = Known { md5: md5.clone(), stat, nfiles: 1 };
+                    self.state.put(&self.key(output.path), known);
+                    stored.push(Some(Stored { md5, stat, dir: None }));
+                }
+                Standing::Dir { files, known: before, .. } => {
+                    let all_known = known.by_ref().take(files.len()).filter(|known| *known).count();
+                    let tree = files.iter().zip(hashes.by_ref());
+                    let mut tree: Vec<TreeFile> =
+                        tree.map(|(file, md5)| TreeFile { relpath: file.relpath.clone(), md5 }).collect();
+                    if all_known != files.len() || before.len() != files.len() {
+                        self.state.put_files(&self.key(output.path), &files, &tree)?;
+                    }
+                    let bytes = hash::tree_bytes(&mut tree);
+                    let md5 = hash::tree_md5(&bytes);
+                    batch.add_bytes(&md5, &bytes)?;
+                    let stat = fingerprint(&files);
+                    stored.push(Some(Stored { md5, stat, dir: Some((files, tree)) }));
+                }
+            }
+        }
         batch.commit()?;
         drop(task);
-        let stat = fingerprint(&files);
-        let nfiles = files.len() as u64;
-        self.state.put(&key, Known { md5: md5.clone(), stat, nfiles });
-        if relink {
-            self.relink_dir(path, &md5, &files, &tree)?;
+        let mut recorded = Vec::with_capacity(outputs.len());
+        for (output, stored) in outputs.iter().zip(stored) {
+            recorded.push(match stored {
+                None => None,
+                Some(stored) => Some(self.settle(output.path, stored, relink)?),
+            });
         }
-        let (size, nfiles) = (Some(stat.size), Some(nfiles));
-        Ok(Recorded { name: HashName::Md5, md5, size, nfiles, isexec: false })
+        Ok(recorded)
+    }
+
+    /// What is to be stored at the output's place, and what is known about it.
+    fn look(&self, output: &Output<'_>) -> Result<Standing> {
+        let Output { path, before } = output;
+        let before = before.filter(|before| before.name == HashName::Md5);
+        let Some(meta) = fsx::metadata(path)? else { return Ok(Standing::Nothing) };
+        let key = self.key(path);
+        if !meta.is_dir() {
+            if !meta.is_file() {
+                return Err(not_data(self.repo, path));
+            }
+            let stat = Stat::of(&meta);
+            let known = self.state.get(&key, &stat).map(|known| known.md5.clone());
+            return Ok(Standing::File { stat, known, before: before.map(|before| before.md5.clone()) });
+        }
+        let files = self.walk(path)?;
+        let known = self.state.files_of(&key);
+        let big =
+            |file: &Found| file.stat.size > SMALL_BYTES && known.get(&file.relpath, &file.stat).is_none();
+        let before = match before.filter(|before| before.is_dir() && files.iter().any(big)) {
+            Some(before) => self.cache.tree(before.name, &before.md5)?.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let before = before.into_iter().map(|file| (file.relpath, file.md5)).collect();
+        Ok(Standing::Dir { files, known, before })
+    }
+
+    /// Links what was stored as configured and says what to record about it.
+    fn settle(&mut self, path: &Path, stored: Stored, relink: bool) -> Result<Recorded> {
+        let Stored { md5, stat, dir } = stored;
+        let size = Some(stat.size);
+        let Some((files, tree)) = dir else {
+            if relink {
+                self.relink_file(path, &md5, stat.is_exec())?;
+            }
+            return Ok(Recorded { name: HashName::Md5, md5, size, nfiles: None, isexec: stat.is_exec() });
+        };
+        let nfiles = files.len() as u64;
+        self.state.put(&self.key(path), Known { md5: md5.clone(), stat, nfiles });
+        if relink {
+            self.relink_dir(path, &md5, stat, &files, &tree)?;
+        }
+        Ok(Recorded { name: HashName::Md5, md5, size, nfiles: Some(nfiles), isexec: false })
     }
 
     /// Links the file, which holds `md5`, as configured.
     pub(crate) fn relink_file(&mut self, path: &Path, md5: &str, isexec: bool) -> Result<()> {
         if self.cache.is_linked(HashName::Md5, md5, path)? && !self.cache.would_rather_link() {
             if self.cache.copies() {
-                plain_mode(path, isexec)?;
+                plain_mode(path, isexec, self.cache.umask())?;
             }
         } else {
             self.cache.link(HashName::Md5, md5, path)?;
@@ -72,15 +179,17 @@ impl Workspace<'_> {
     }
 
     /// Links the files of a directory as configured. `files` and `tree` are its content, in the same order.
-    pub(crate) fn relink_dir(
+    fn relink_dir(
         &mut self,
         path: &Path,
         md5: &str,
+        stat: Stat,
         files: &[Found],
         tree: &[TreeFile],
     ) -> Result<()> {
         let other: Vec<bool> = files
             .par_iter()
+            .with_min_len(64)
             .zip(tree)
             .map(|(file, hashed)| self.cache.is_linked(HashName::Md5, &hashed.md5, &file.path).map(|is| !is))
             .collect::<Result<_>>()?;
@@ -91,10 +200,15 @@ impl Workspace<'_> {
             .filter(|(_, other)| **other)
             .map(|((hashed, file), _)| (hashed.md5.as_str(), file.path.clone()))
             .collect();
+        if links.is_empty() {
+            let known = Known { md5: md5.to_owned(), stat, nfiles: files.len() as u64 };
+            self.state.note_link(&self.key(path), known);
+            return Ok(());
+        }
         let task = self.repo.task("Linking", links.len());
         self.cache.link_all(HashName::Md5, &links, &task)?;
         drop(task);
-        let found = if links.is_empty() { files.to_vec() } else { self.walk(path)? };
+        let found = self.walk(path)?;
         self.remember_dir(path, md5, &found, tree)
     }
 
@@ -123,15 +237,8 @@ impl Workspace<'_> {
         if found.len() != tree.len() || found.iter().zip(tree).any(|(f, t)| f.relpath != t.relpath) {
             return Ok(());
         }
-        let mut files = HashMap::with_capacity(tree.len());
-        for (file, hashed) in found.iter().zip(tree) {
-            let known = Known { md5: hashed.md5.clone(), stat: file.stat, nfiles: 1 };
-            files.insert(file.relpath.clone(), known);
-        }
         let key = self.key(path);
-        if self.state.files_of(&key) != files {
-            self.state.put_files(&key, &files)?;
-        }
+        self.state.put_files(&key, found, tree)?;
         let known = Known { md5: md5.to_owned(), stat: fingerprint(found), nfiles: found.len() as u64 };
         self.state.put(&key, known.clone());
         self.state.note_link(&key, known);
@@ -139,10 +246,18 @@ impl Workspace<'_> {
     }
 }
 
+/// What was put into the cache; of a directory the files as well.
+struct Stored {
+    md5: String,
+    /// The stat of a file, the fingerprint of a directory.
+    stat: Stat,
+    dir: Option<(Vec<Found>, Vec<TreeFile>)>,
+}
+
 /// A tracked file of its own has the mode that the umask gives, and `u+x` where it was executable.
-fn plain_mode(path: &Path, isexec: bool) -> Result<()> {
+fn plain_mode(path: &Path, isexec: bool, umask: u32) -> Result<()> {
     let meta = fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
-    let wanted = (0o666 & !umask()) | if isexec { 0o100 } else { 0 };
+    let wanted = (0o666 & !umask) | if isexec { 0o100 } else { 0 };
     if meta.is_file() && meta.nlink() == 1 && meta.permissions().mode() & 0o7777 != wanted {
         fsx::chmod(path, wanted)?;
     }

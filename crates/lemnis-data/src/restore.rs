@@ -3,7 +3,7 @@
 //! A plan changes nothing, so several outputs can be judged together before the first is touched. Content
 //! that is in no cache is named as unsaved; whoever acts on the plan decides about it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,11 @@ use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{HashName, Recorded, TreeFile};
-use crate::workspace::{Found, Workspace, fingerprint};
+use crate::walk::{Found, Walked, fingerprint};
+use crate::workspace::Workspace;
+
+/// So many files at least are worth another thread.
+const FEW: usize = 128;
 
 /// What a checkout did to one output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +111,9 @@ impl Workspace<'_> {
         } else {
             self.plan_file(&mut plan, path, recorded, relink, cache)?;
         }
-        let missing = |(md5, _): &(String, PathBuf)| Ok(usize::from(!cache.has(recorded.name, md5)?));
-        plan.missing += plan.make.par_iter().map(missing).sum::<Result<usize>>()?;
+        let shelf = cache.shelf(recorded.name);
+        let missing = |(md5, _): &(String, PathBuf)| Ok(usize::from(!shelf.holds(md5)?));
+        plan.missing += plan.make.par_iter().with_min_len(FEW).map(missing).sum::<Result<usize>>()?;
         Ok(plan)
     }
 
@@ -155,14 +160,14 @@ impl Workspace<'_> {
         relink: bool,
         cache: &Cache,
     ) -> Result<()> {
-        let (files, mut dirs) = match fsx::metadata(path)? {
+        let Walked { files, mut dirs } = match fsx::metadata(path)? {
             Some(meta) if meta.is_dir() => self.walk_all(path)?,
             Some(_) => {
                 plan.unsaved = self.unsaved(path, recorded.name, cache)?;
                 plan.remove.push(path.to_path_buf());
-                Default::default()
+                Walked::default()
             }
-            None => Default::default(),
+            None => Walked::default(),
         };
         plan.make_root = inner.is_none() && (!path.is_dir());
         let key = self.key(path);
@@ -171,8 +176,10 @@ impl Workspace<'_> {
         let same = known.is_some_and(|known| known.md5 == recorded.md5) && plan.was_there;
         let concerns = |at: &Path| inner.is_none_or(|inner| at.starts_with(inner));
         if same && !relink {
-            let full: HashSet<&Path> = files.iter().flat_map(|file| parents(&file.path, path)).collect();
-            dirs.retain(|dir| concerns(dir) && !full.contains(dir.as_path()));
+            if !dirs.is_empty() {
+                let full: HashSet<&Path> = files.iter().flat_map(|file| parents(&file.path, path)).collect();
+                dirs.retain(|dir| concerns(dir) && !full.contains(dir.as_path()));
+            }
             plan.counts[2] += dirs.len();
             plan.remove_dirs = dirs;
             return Ok(());
@@ -209,7 +216,8 @@ impl Workspace<'_> {
             }
             doubtful.push((found.path, hashed.md5.as_str()));
         }
-        let unsaved = |(path, md5): (PathBuf, &str)| match cache.has(recorded.name, md5) {
+        let shelf = cache.shelf(recorded.name);
+        let unsaved = |(path, md5): (PathBuf, &str)| match shelf.holds(md5) {
             Ok(true) => None,
             Ok(false) => Some(Ok(path)),
             Err(error) => Some(Err(error)),
@@ -223,12 +231,12 @@ impl Workspace<'_> {
             }
         }
         plan.make.sort_by(|a, b| a.1.cmp(&b.1));
-        let full: HashSet<PathBuf> = tree
-            .iter()
-            .flat_map(|file| Path::new(&file.relpath).ancestors().skip(1))
-            .map(|dir| path.join(dir))
-            .collect();
-        dirs.retain(|dir| concerns(dir) && !full.contains(dir));
+        if !dirs.is_empty() {
+            let full: HashSet<&Path> =
+                tree.iter().flat_map(|file| Path::new(&file.relpath).ancestors().skip(1)).collect();
+            let empty = |dir: &PathBuf| dir.strip_prefix(path).is_ok_and(|inner| !full.contains(inner));
+            dirs.retain(|dir| concerns(dir) && empty(dir));
+        }
         plan.counts[2] += dirs.len();
         plan.remove_dirs = dirs;
         plan.whole = inner.is_none();
@@ -274,9 +282,7 @@ impl Workspace<'_> {
         }
         let task = self.repo.task("Checking out", plan.make.len() + plan.relink.len());
         for part in [&plan.make, &plan.relink] {
-            let files: Vec<(&str, PathBuf)> =
-                part.iter().map(|(md5, path)| (md5.as_str(), path.clone())).collect();
-            cache.link_all(recorded.name, &files, &task)?;
+            cache.link_all(recorded.name, part, &task)?;
         }
         drop(task);
         if recorded.name != HashName::Md5 {
@@ -293,18 +299,21 @@ impl Workspace<'_> {
 
     /// Notes the hashes of what a plan left in place and made.
     fn remember_made(&mut self, plan: &Plan, path: &Path, md5: &str) -> Result<()> {
-        let made = plan.make.par_iter().chain(&plan.relink).map(|(md5, at)| {
+        let made = plan.make.par_iter().chain(&plan.relink).with_min_len(FEW).map(|(md5, at)| {
             let relpath = at.strip_prefix(path).unwrap_or(at).to_string_lossy().into_owned();
             let meta = fs::metadata(at).map_err(Error::io("look at", at))?;
             Ok((Found { relpath, path: at.clone(), stat: Stat::of(&meta) }, md5.clone()))
         });
         let made: Vec<(Found, String)> = made.collect::<Result<_>>()?;
-        let mut all: BTreeMap<String, (Found, String)> = BTreeMap::new();
-        for (found, md5) in plan.stay.iter().cloned().chain(made) {
-            all.insert(found.relpath.clone(), (found, md5));
-        }
-        let (found, tree): (Vec<Found>, Vec<TreeFile>) =
-            all.into_iter().map(|(relpath, (found, md5))| (found, TreeFile { relpath, md5 })).unzip();
+        let relinked: HashSet<&PathBuf> = plan.relink.iter().map(|(_, path)| path).collect();
+        let stayed = plan.stay.iter().filter(|(found, _)| !relinked.contains(&found.path));
+        let mut all: Vec<(Found, String)> = stayed.cloned().chain(made).collect();
+        all.par_sort_unstable_by(|a, b| a.0.relpath.cmp(&b.0.relpath));
+        let named = |(found, md5): (Found, String)| {
+            let relpath = found.relpath.clone();
+            (found, TreeFile { relpath, md5 })
+        };
+        let (found, tree): (Vec<Found>, Vec<TreeFile>) = all.into_iter().map(named).unzip();
         self.remember_dir(path, md5, &found, &tree)
     }
 }

@@ -7,14 +7,20 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::fsx::{self, Stat};
-use crate::hash::{is_oid, md5_bytes};
+use crate::hash::{TreeFile, is_oid, md5_bytes};
 use crate::repo::Repo;
+use crate::walk::Found;
 
 const HEADER: &str = "lemnis hash state 1";
+/// From here on lines are parsed on several threads.
+const MANY_BYTES: usize = 1 << 20;
 const RACY_NS: i128 = 20_000_000;
 
 /// A known hash. For a directory the stat is a fingerprint of all its files.
@@ -56,12 +62,19 @@ impl State {
     }
 
     /// The files of a directory when it was last hashed one by one.
-    pub(crate) fn files_of(&self, path: &str) -> HashMap<String, Known> {
-        read(&self.files_path(path))
+    pub(crate) fn files_of(&self, path: &str) -> DirState {
+        DirState::parse(fs::read_to_string(self.files_path(path)).unwrap_or_default())
     }
 
-    pub(crate) fn put_files(&self, path: &str, files: &HashMap<String, Known>) -> Result<()> {
-        write(&self.files_path(path), files, Keep::Settled)
+    /// Notes the files of a directory with their hashes, which are in the same order.
+    pub(crate) fn put_files(&self, path: &str, files: &[Found], tree: &[TreeFile]) -> Result<()> {
+        let lines = files.iter().zip(tree).map(|(file, hashed)| Line {
+            path: &hashed.relpath,
+            md5: &hashed.md5,
+            stat: file.stat,
+            nfiles: 1,
+        });
+        write(&self.files_path(path), lines, files.len(), Keep::Settled)
     }
 
     /// Remembers that the output at `path` came from the cache and looks like this.
@@ -91,36 +104,93 @@ impl State {
     }
 
     pub(crate) fn save(&mut self) -> Result<()> {
+        let lines = |entries: &HashMap<String, Known>, file: &str, keep| {
+            write(&self.dir.join(file), entries.iter().map(Line::of), entries.len(), keep)
+        };
         if self.changed {
-            write(&self.dir.join("state"), &self.entries, Keep::Settled)?;
+            lines(&self.entries, "state", Keep::Settled)?;
             self.changed = false;
         }
         if self.links_changed {
-            write(&self.dir.join("links"), &self.links, Keep::All)?;
+            lines(&self.links, "links", Keep::All)?;
             self.links_changed = false;
         }
         Ok(())
     }
 }
 
-fn read(path: &Path) -> HashMap<String, Known> {
-    let Ok(text) = fs::read_to_string(path) else { return HashMap::new() };
-    let mut lines = text.lines();
-    if lines.next() != Some(HEADER) {
-        return HashMap::new();
-    }
-    lines.filter_map(parse).collect()
+/// The known hashes of a directory's files.
+#[derive(Default)]
+pub(crate) struct DirState {
+    text: String,
+    /// Where path and hash stand in the text, and the stat; sorted by path.
+    lines: Vec<(Range<usize>, Range<usize>, Stat)>,
 }
 
-fn parse(line: &str) -> Option<(String, Known)> {
-    let mut parts = line.splitn(6, ' ');
-    let md5 = parts.next()?.to_owned();
-    let inode = parts.next()?.parse().ok()?;
-    let mtime_ns = parts.next()?.parse().ok()?;
-    let size = parts.next()?.parse().ok()?;
-    let nfiles = parts.next()?.parse().ok()?;
-    let path = parts.next()?.to_owned();
-    is_oid(&md5).then_some((path, Known { md5, stat: Stat { inode, mtime_ns, size, mode: 0 }, nfiles }))
+impl DirState {
+    fn parse(text: String) -> Self {
+        let start = text.as_ptr() as usize;
+        let range = |part: &str| {
+            let at = part.as_ptr() as usize - start;
+            at..at + part.len()
+        };
+        let body = text.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix('\n')).unwrap_or_default();
+        let place = |line| Line::parse(line).map(|line| (range(line.path), range(line.md5), line.stat));
+        let mut lines: Vec<(Range<usize>, Range<usize>, Stat)> = match body.len() {
+            0..MANY_BYTES => body.lines().filter_map(place).collect(),
+            _ => body.par_lines().filter_map(place).collect(),
+        };
+        if !lines.is_sorted_by(|a, b| text[a.0.clone()] <= text[b.0.clone()]) {
+            lines.sort_by(|a, b| text[a.0.clone()].cmp(&text[b.0.clone()]));
+        }
+        Self { text, lines }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The hash of the file `relpath`, if it still looks the same.
+    pub(crate) fn get(&self, relpath: &str, stat: &Stat) -> Option<&str> {
+        let at = self.lines.binary_search_by(|line| self.text[line.0.clone()].cmp(relpath)).ok()?;
+        let (_, md5, known) = &self.lines[at];
+        known.same_content(stat).then(|| &self.text[md5.clone()])
+    }
+}
+
+/// A line of the files.
+struct Line<'a> {
+    path: &'a str,
+    md5: &'a str,
+    stat: Stat,
+    nfiles: u64,
+}
+
+impl<'a> Line<'a> {
+    fn of((path, known): (&'a String, &'a Known)) -> Self {
+        Self { path, md5: &known.md5, stat: known.stat, nfiles: known.nfiles }
+    }
+
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut parts = line.splitn(6, ' ');
+        let md5 = parts.next().filter(|md5| is_oid(md5))?;
+        let inode = parts.next()?.parse().ok()?;
+        let mtime_ns = parts.next()?.parse().ok()?;
+        let size = parts.next()?.parse().ok()?;
+        let nfiles = parts.next()?.parse().ok()?;
+        let path = parts.next()?;
+        Some(Self { path, md5, stat: Stat { inode, mtime_ns, size, mode: 0 }, nfiles })
+    }
+}
+
+fn read(path: &Path) -> HashMap<String, Known> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let Some(body) = text.strip_prefix(HEADER) else { return HashMap::new() };
+    let known = |line: Line<'_>| {
+        let Line { path, md5, stat, nfiles } = line;
+        (path.to_owned(), Known { md5: md5.to_owned(), stat, nfiles })
+    };
+    body.lines().filter_map(Line::parse).map(known).collect()
 }
 
 /// Which entries are worth writing.
@@ -131,22 +201,22 @@ enum Keep {
     All,
 }
 
-fn write(path: &Path, entries: &HashMap<String, Known>, keep: Keep) -> Result<()> {
+fn write<'a>(path: &Path, lines: impl Iterator<Item = Line<'a>>, count: usize, keep: Keep) -> Result<()> {
     let Some(dir) = path.parent() else { return Ok(()) };
     fsx::create_dirs(dir)?;
     let io = |error| crate::Error::io("write", path)(error);
     let temp = tempfile::Builder::new().prefix("state-").tempfile_in(dir).map_err(io)?;
     let now = Stat::of(&temp.as_file().metadata().map_err(io)?).mtime_ns;
-    let mut text = String::with_capacity(entries.len() * 100);
+    let mut text = String::with_capacity(count * 100);
     text.push_str(HEADER);
     text.push('\n');
-    for (path, known) in entries {
-        let racy = keep == Keep::Settled && known.stat.mtime_ns + RACY_NS > now;
+    for Line { path, md5, stat, nfiles } in lines {
+        let racy = keep == Keep::Settled && stat.mtime_ns + RACY_NS > now;
         if racy || path.contains('\n') {
             continue;
         }
-        let Stat { inode, mtime_ns, size, .. } = known.stat;
-        let _ = writeln!(text, "{} {inode} {mtime_ns} {size} {} {path}", known.md5, known.nfiles);
+        let Stat { inode, mtime_ns, size, .. } = stat;
+        let _ = writeln!(text, "{md5} {inode} {mtime_ns} {size} {nfiles} {path}");
     }
     fs::write(temp.path(), text).map_err(io)?;
     temp.persist(path).map_err(|error| crate::Error::io("write", path)(error.error))?;

@@ -1,8 +1,8 @@
 //! One operation on a repository: the lock, the cache, the hash state, and what the workspace holds now.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -13,11 +13,11 @@ use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::ignore::Ignore;
 use crate::locks::Lock;
 use crate::repo::Repo;
-use crate::state::{Known, State};
+use crate::state::{DirState, Known, State};
+use crate::walk::{self, Found, Walked, fingerprint};
 
 /// Patterns that hold even without a `.dvcignore`.
 const ALWAYS: &str = ".git\n.hg/\n.dvc/\n";
-const MAX_DEPTH: usize = 256;
 
 /// The repository, locked.
 pub(crate) struct Workspace<'r> {
@@ -25,14 +25,7 @@ pub(crate) struct Workspace<'r> {
     pub(crate) cache: Cache,
     pub(crate) state: State,
     lock: Option<Lock>,
-}
-
-/// A file inside a tracked directory.
-#[derive(Clone, Debug)]
-pub(crate) struct Found {
-    pub(crate) relpath: String,
-    pub(crate) path: PathBuf,
-    pub(crate) stat: Stat,
+    pool: OnceLock<rayon::ThreadPool>,
 }
 
 /// What stands at a path.
@@ -49,7 +42,8 @@ impl<'r> Workspace<'r> {
         let lock = Some(repo.lock()?);
         let scratch = repo.scratch_dir();
         sweep(&scratch);
-        Ok(Self { repo, cache: Cache::new(repo.config(), scratch), state: State::load(repo), lock })
+        let (cache, state) = (Cache::new(repo.config(), scratch), State::load(repo));
+        Ok(Self { repo, cache, state, lock, pool: OnceLock::new() })
     }
 
     /// Lets others in while `work` runs.
@@ -74,10 +68,7 @@ impl<'r> Workspace<'r> {
             return self.directory(path, &key, name).map(Some);
         }
         if !meta.is_file() {
-            return Err(Error::invalid(format!(
-                "{} is neither a file nor a directory",
-                self.repo.show(path)
-            )));
+            return Err(not_data(self.repo, path));
         }
         let stat = Stat::of(&meta);
         let known = if name == HashName::Md5 { self.state.get(&key, &stat) } else { None };
@@ -120,28 +111,23 @@ impl<'r> Workspace<'r> {
 
     /// The files of a directory with their hashes, in the order of `files`.
     pub(crate) fn hash_files(&mut self, key: &str, files: &[Found], name: HashName) -> Result<Vec<TreeFile>> {
-        let known = if name == HashName::Md5 { self.state.files_of(key) } else { HashMap::new() };
+        let known = if name == HashName::Md5 { self.state.files_of(key) } else { DirState::default() };
         let task = self.repo.task("Hashing", files.len());
-        let hashed: Vec<(TreeFile, Known)> = files
-            .par_iter()
-            .map(|file| {
-                task.advance(1);
-                let md5 = match known.get(&file.relpath).filter(|known| known.stat.same_content(&file.stat)) {
-                    Some(known) => known.md5.clone(),
-                    None => hash::md5_file(&file.path, name)?,
-                };
-                let known = Known { md5: md5.clone(), stat: file.stat, nfiles: 1 };
-                Ok((TreeFile { relpath: file.relpath.clone(), md5 }, known))
-            })
-            .collect::<Result<_>>()?;
-        let mut tree = Vec::with_capacity(hashed.len());
-        let mut now = HashMap::with_capacity(hashed.len());
-        for (file, known) in hashed {
-            now.insert(file.relpath.clone(), known);
-            tree.push(file);
-        }
-        if name == HashName::Md5 && now != known {
-            self.state.put_files(key, &now)?;
+        let new = AtomicBool::new(known.len() != files.len());
+        let hash = |file: &Found| {
+            task.advance(1);
+            let md5 = match known.get(&file.relpath, &file.stat) {
+                Some(md5) => md5.to_owned(),
+                None => {
+                    new.store(true, Ordering::Relaxed);
+                    hash::md5_file(&file.path, name)?
+                }
+            };
+            Ok(TreeFile { relpath: file.relpath.clone(), md5 })
+        };
+        let tree: Vec<TreeFile> = self.in_parallel(|| files.par_iter().map(hash).collect())?;
+        if name == HashName::Md5 && new.into_inner() {
+            self.state.put_files(key, files, &tree)?;
         }
         Ok(tree)
     }
@@ -167,94 +153,36 @@ impl<'r> Workspace<'r> {
         Ok(ignore)
     }
 
-    /// Every file under `dir` that is not ignored, sorted by relpath. Symlinked files count as files;
-    /// symlinked directories are left out; a dangling symlink is an error.
+    /// Every file under `dir` that is not ignored, sorted by relpath.
     pub(crate) fn walk(&self, dir: &Path) -> Result<Vec<Found>> {
-        Ok(self.walk_all(dir)?.0)
+        Ok(self.walk_all(dir)?.files)
     }
 
     /// The same, and the directories below `dir` that are not ignored.
-    pub(crate) fn walk_all(&self, dir: &Path) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+    pub(crate) fn walk_all(&self, dir: &Path) -> Result<Walked> {
         let ignore = self.ignore_in(dir)?;
-        let mut listing = Listing::default();
-        self.list_into(dir, "", &ignore, 0, &mut listing)?;
-        let look = |(relpath, path): (String, PathBuf)| {
-            let meta = fs::metadata(&path).map_err(Error::io("follow the link", &path))?;
-            if meta.is_dir() {
-                return Ok(None);
-            }
-            if !meta.is_file() {
-                return Err(Error::invalid(format!("{} is not a regular file", self.repo.show(&path))));
-            }
-            Ok(Some(Found { relpath, stat: Stat::of(&meta), path }))
+        self.in_parallel(|| walk::walk(self.repo, dir, &ignore))
+    }
+
+    /// Does what may use many threads: as many as `core.checksum_jobs` says, or as there are cores.
+    pub(crate) fn in_parallel<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let Some(jobs) = self.repo.setting("core.checksum_jobs").and_then(|jobs| jobs.parse().ok()) else {
+            return work();
         };
-        let found: Vec<Option<Found>> =
-            listing.files.into_par_iter().with_min_len(256).map(look).collect::<Result<_>>()?;
-        let mut found: Vec<Found> = found.into_iter().flatten().collect();
-        found.par_sort_unstable_by(|a, b| a.relpath.cmp(&b.relpath));
-        Ok((found, listing.dirs))
-    }
-
-    fn list_into(
-        &self,
-        dir: &Path,
-        prefix: &str,
-        ignore: &Ignore,
-        depth: usize,
-        listing: &mut Listing,
-    ) -> Result<()> {
-        if depth > MAX_DEPTH {
-            return Err(Error::invalid(format!("{} is nested too deeply", self.repo.show(dir))));
-        }
-        for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
-            let entry = entry.map_err(Error::io("list", dir))?;
-            let path = entry.path();
-            let kind = entry.file_type().map_err(Error::io("look at", &path))?;
-            if ignore.matches(&path, kind.is_dir()) {
-                continue;
+        let pool = match self.pool.get() {
+            Some(pool) => pool,
+            None => {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+                let failed = |error| Error::invalid(format!("{jobs} threads cannot be started: {error}"));
+                let pool = pool.map_err(failed)?;
+                self.pool.get_or_init(|| pool)
             }
-            let Ok(name) = entry.file_name().into_string() else {
-                return Err(Error::hinted(
-                    format!("the name of {} is not valid UTF-8", path.display()),
-                    "rename the file",
-                ));
-            };
-            if name == ".dvcignore" {
-                return Err(Error::hinted(
-                    format!("{} lies inside a tracked directory", self.repo.show(&path)),
-                    "move its patterns to a .dvcignore above that directory",
-                ));
-            }
-            let relpath = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            if !kind.is_dir() {
-                listing.files.push((relpath, path));
-            } else if !path.join(".dvc").is_dir() {
-                self.list_into(&path, &relpath, ignore, depth + 1, listing)?;
-                listing.dirs.push(path);
-            }
-        }
-        Ok(())
+        };
+        pool.install(work)
     }
 }
 
-/// What a walk met, before anything is asked about it. Directories come after those below them.
-#[derive(Default)]
-struct Listing {
-    files: Vec<(String, PathBuf)>,
-    dirs: Vec<PathBuf>,
-}
-
-/// A stat that changes when any file of the directory does.
-pub(crate) fn fingerprint(files: &[Found]) -> Stat {
-    let mut text = String::with_capacity(files.len() * 60);
-    let (mut newest, mut size) = (0, 0);
-    for file in files {
-        let Stat { inode, mtime_ns, size: bytes, .. } = file.stat;
-        text.push_str(&format!("{}\0{inode} {mtime_ns} {bytes}\n", file.relpath));
-        newest = newest.max(mtime_ns);
-        size += bytes;
-    }
-    let digest = hash::md5_bytes(text.as_bytes());
-    let inode = u64::from_str_radix(&digest[..16], 16).unwrap_or_default();
-    Stat { inode, mtime_ns: newest, size, mode: 0 }
+/// An error for what cannot be tracked.
+pub(crate) fn not_data(repo: &Repo, path: &Path) -> Error {
+    Error::invalid(format!("{} is neither a file nor a directory", repo.show(path)))
 }

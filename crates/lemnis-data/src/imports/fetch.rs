@@ -1,5 +1,7 @@
 //! Brings the objects of data that was imported from another repository into the cache again.
 
+use std::path::PathBuf;
+
 use super::Outside;
 use super::place::Listing;
 use super::source::Source;
@@ -7,7 +9,10 @@ use super::spec::{Document, Origin};
 use crate::cache::Cache;
 use crate::collect::Wanted;
 use crate::error::{Error, Result};
-use crate::hash::{self, HashName};
+use crate::fsx::Stat;
+use crate::hash;
+use crate::ingest;
+use crate::progress::Task;
 use crate::remote::Moved;
 use crate::repo::Repo;
 use crate::transfer::holds;
@@ -49,24 +54,27 @@ pub(crate) fn fetch_objects(
 /// Puts a file or the files of a directory, and its directory object, into the cache; returns how many.
 fn store(cache: &Cache, path: &std::path::Path) -> Result<u64> {
     let mut batch = cache.batch();
-    let mut count = 1;
-    let add = |batch: &mut crate::cache::Batch<'_>, path: &std::path::Path| -> Result<String> {
-        let md5 = hash::md5_file(path, HashName::Md5)?;
-        let meta = std::fs::metadata(path).map_err(Error::io("look at", path))?;
-        batch.add_file(path, &md5, &crate::fsx::Stat::of(&meta))?;
-        Ok(md5)
+    let relpaths = if path.is_dir() { Some(files_below(path, "")?) } else { None };
+    let paths: Vec<PathBuf> = match &relpaths {
+        Some(relpaths) => relpaths.iter().map(|relpath| path.join(relpath)).collect(),
+        None => vec![path.to_path_buf()],
     };
-    if path.is_dir() {
-        let mut tree = Vec::new();
-        for relpath in files_below(path, "")? {
-            let md5 = add(&mut batch, &path.join(&relpath))?;
-            tree.push(hash::TreeFile { relpath, md5 });
-        }
-        count += tree.len() as u64;
+    let source = |path: &'_ PathBuf| {
+        let meta = std::fs::metadata(path).map_err(Error::io("look at", path))?;
+        Ok((path.clone(), Stat::of(&meta)))
+    };
+    let found: Vec<(PathBuf, Stat)> = paths.iter().map(source).collect::<Result<_>>()?;
+    let sources =
+        found.iter().map(|(path, stat)| ingest::Source { path, stat: *stat, known: None, before: None });
+    let hashes = batch.take(&sources.collect::<Vec<_>>(), &Task::silent())?;
+    let mut count = hashes.len() as u64;
+    if let Some(relpaths) = relpaths {
+        let files = relpaths.into_iter().zip(hashes);
+        let mut tree: Vec<hash::TreeFile> =
+            files.map(|(relpath, md5)| hash::TreeFile { relpath, md5 }).collect();
+        count += 1;
         let bytes = hash::tree_bytes(&mut tree);
         batch.add_bytes(&hash::tree_md5(&bytes), &bytes)?;
-    } else {
-        add(&mut batch, path)?;
     }
     batch.commit()?;
     Ok(count)

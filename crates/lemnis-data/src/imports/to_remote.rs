@@ -10,7 +10,7 @@ use lemnis_core::Digest;
 
 use super::Outside;
 use super::url::Thing;
-use crate::add::{AddOptions, Added, Ignored, name_of, plan_target};
+use crate::add::{AddOptions, Added, Ignored, Planner, name_of};
 use crate::cache::Cache;
 use crate::dvcfile;
 use crate::error::{Error, Result};
@@ -36,7 +36,8 @@ pub fn add_to_remote(
 ) -> Result<Added> {
     let mut workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
-    let planned = plan_target(repo, &mut index, destination(repo, source, options)?, options)?;
+    let path = destination(repo, source, options)?;
+    let planned = Planner::new(repo, &mut index, options).plan(path)?;
     if planned.path != planned.out {
         return Err(Error::invalid(format!(
             "'{}' lies inside the tracked folder '{}'",

@@ -16,9 +16,6 @@ use crate::fsx;
 
 /// From here on a file is worth a sync of its own.
 const BIG_BYTES: u64 = 4 << 20;
-/// Objects are read-only; this mode says that they are sound.
-const MODE: u32 = 0o444;
-
 type MakeDirs<'a> = &'a (dyn Fn(&Path) -> Result<()> + Sync);
 
 pub(crate) struct Landing<'a> {
@@ -45,9 +42,8 @@ impl<'a> Landing<'a> {
         self.holder.path().join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
-    /// Takes over a complete file that is to become `target`.
+    /// Takes over a complete file, made by [`fsx::create_object`], that is to become `target`.
     pub(crate) fn take(&self, temp: PathBuf, target: PathBuf, bytes: u64) -> Result<()> {
-        fsx::chmod(&temp, MODE)?;
         if bytes < BIG_BYTES {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((temp, target));
             return Ok(());
@@ -62,9 +58,7 @@ impl<'a> Landing<'a> {
         if waiting.is_empty() {
             return Ok(());
         }
-        let near = self.holder.path();
-        let dir = fs::File::open(near).map_err(Error::io("sync", near))?;
-        rustix::fs::syncfs(&dir).map_err(|error| Error::io("sync", near)(error.into()))?;
+        fsx::sync_file_system(self.holder.path())?;
         waiting.par_iter().try_for_each(|(temp, target)| self.place(temp, target))
     }
 

@@ -9,17 +9,20 @@ use rayon::prelude::*;
 
 use super::{Landing, Moved, Object, Progress, Tally};
 use crate::cache::Cache;
+use crate::copy::Copier;
 use crate::error::{Error, Result};
 use crate::fsx;
-use crate::hash::{self, HashName, HashingReader};
+use crate::hash::{self, HashName};
 use crate::progress::Task;
 
-/// So many files become visible together.
-const CHUNK: usize = 2_000;
+/// So many files become visible together, after one sync.
+const CHUNK: usize = 10_000;
+/// Fewer files than this are looked at on one thread.
+const FEW: usize = 128;
 
 pub(super) fn present(dir: &Path, objects: &[Object]) -> Result<HashSet<Object>> {
     let there = |object: &&Object| fs::metadata(dir.join(object.key())).is_ok_and(|meta| meta.is_file());
-    Ok(objects.par_iter().filter(there).cloned().collect())
+    Ok(objects.par_iter().with_min_len(FEW).filter(there).cloned().collect())
 }
 
 pub(super) fn upload(
@@ -30,10 +33,12 @@ pub(super) fn upload(
     progress: &dyn Progress,
 ) -> Result<Moved> {
     let landing = Landing::new(dir, &fsx::create_dirs)?;
+    let copier = Copier::default();
     each(objects, jobs, progress, &landing, |object| {
         let from = cache.object_path(object.name, &object.oid);
         let temp = landing.temp();
-        let bytes = clone_or_copy(&from, &temp).map_err(Error::io("copy to the remote", &from))?;
+        let copied = File::open(&from).and_then(|from| copier.copy(&from, &fsx::create_object(&temp)?));
+        let bytes = copied.map_err(Error::io("copy to the remote", &from))?;
         landing.take(temp, dir.join(object.key()), bytes)?;
         Ok(bytes)
     })
@@ -47,11 +52,12 @@ pub(super) fn download(
     progress: &dyn Progress,
     landing: &Landing<'_>,
 ) -> Result<Moved> {
+    let copier = Copier::default();
     each(objects, jobs, progress, landing, |object| {
         let from = dir.join(object.key());
         let temp = landing.temp();
         let (bytes, md5) =
-            copy_hashed(&from, &temp, object).map_err(Error::io("copy from the remote", &from))?;
+            receive(&copier, &from, &temp, object).map_err(Error::io("copy from the remote", &from))?;
         if md5 != object.oid.trim_end_matches(".dir") {
             let _ = fs::remove_file(&temp);
             return Err(Error::Corrupt { place: from.display().to_string(), md5 });
@@ -91,27 +97,13 @@ fn each(
     Ok(tally.moved(failed))
 }
 
-fn clone_or_copy(from: &Path, to: &Path) -> io::Result<u64> {
-    match fsx::reflink(from, to) {
-        Ok(()) => Ok(fs::metadata(to)?.len()),
-        Err(_) => {
-            let mut source = File::open(from)?;
-            let mut target = fsx::create_new(to)?;
-            io::copy(&mut source, &mut target)
-        }
-    }
-}
-
 /// Copies and hashes in one pass; text of DVC 2.x is hashed in chunks of its own and read again.
-fn copy_hashed(from: &Path, to: &Path, object: &Object) -> io::Result<(u64, String)> {
-    let legacy = object.name == HashName::Dos2Unix && !object.is_dir();
-    if legacy || fsx::reflink(from, to).is_ok() {
-        let bytes = if legacy { clone_or_copy(from, to)? } else { fs::metadata(to)?.len() };
-        let name = if legacy { HashName::Dos2Unix } else { HashName::Md5 };
-        return Ok((bytes, hash::md5_reader(&mut File::open(to)?, name, 1 << 20, &Task::silent())?));
+fn receive(copier: &Copier, from: &Path, to: &Path, object: &Object) -> io::Result<(u64, String)> {
+    let (source, target) = (File::open(from)?, fsx::create_object(to)?);
+    if object.name == HashName::Dos2Unix && !object.is_dir() {
+        let bytes = copier.copy(&source, &target)?;
+        let md5 = hash::md5_reader(&mut File::open(to)?, HashName::Dos2Unix, hash::CHUNK, &Task::silent())?;
+        return Ok((bytes, md5));
     }
-    let mut source = HashingReader::new(File::open(from)?);
-    let mut target = fsx::create_new(to)?;
-    let bytes = io::copy(&mut source, &mut target)?;
-    Ok((bytes, source.finish()))
+    copier.copy_hashed(&source, &target)
 }
