@@ -17,6 +17,7 @@ use crate::config::{Config, LinkType};
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
+use crate::holder::Holder;
 use crate::progress::Task;
 
 const TRUSTED: u32 = 0o444;
@@ -56,13 +57,9 @@ impl Cache {
 
     /// An empty store beside this one for objects that are not to be seen yet, on the same file system; it is gone
     /// with the returned directory.
-    pub(crate) fn staging(&self) -> Result<(TempDir, Self)> {
+    pub(crate) fn staging(&self) -> Result<(Holder, Self)> {
         self.make_dirs(&self.dir)?;
-        let holder = tempfile::Builder::new()
-            .prefix(fsx::TEMP_PREFIX)
-            .suffix(fsx::TEMP_SUFFIX)
-            .tempdir_in(&self.dir)
-            .map_err(Error::io("create a directory in", &self.dir))?;
+        let holder = Holder::new(&self.dir)?;
         let dir = holder.path().to_path_buf();
         let (scratch, no_reflinks) = (self.scratch.clone(), AtomicBool::new(false));
         let staging = Self { dir, scratch, shared: false, link_types: vec![LinkType::Copy], no_reflinks };

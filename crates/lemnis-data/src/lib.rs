@@ -34,6 +34,8 @@ mod gc;
 mod git;
 mod granular;
 mod hash;
+mod history;
+mod holder;
 mod hooks;
 mod ignore;
 mod imports;
