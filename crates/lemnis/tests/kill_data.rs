@@ -308,28 +308,29 @@ fn check(case: &Case, judge: Option<&Judge>, kills: u64) {
     let whole = template.copy();
     let started = Instant::now();
     whole.ok(case.arguments);
-    let length = started.elapsed();
+    let mut length = started.elapsed();
     let expected = whole.files();
-    let (mut killed, mut longest) = (0u64, length);
+    let mut killed = 0u64;
     for number in 0..kills {
-        // Evenly spread over the whole length, a little past it.
-        let share = (number as f64 + spread(number)) / kills as f64 * 1.1;
-        let delay = longest.mul_f64(share);
-        let what = format!("{} killed after {delay:?} of {longest:?}", case.name);
+        // Evenly spread over the whole length, which follows the machine's load.
+        let share = (number as f64 + spread(number)) / kills as f64;
+        let delay = length.mul_f64(share);
+        let what = format!("{} killed after {delay:?} of {length:?}", case.name);
         let place = template.copy();
         let caught = kill_after(&place, case.arguments, delay);
         killed += u64::from(caught);
+        if !caught {
+            length = length.mul_f64(0.9);
+        } else if share > 0.8 {
+            length = length.mul_f64(1.1);
+        }
         assert_whole(&place, &made, &what);
-        let started = Instant::now();
         let output = place.command(case.arguments).output().unwrap();
         if case.name == "move" && !output.status.success() && !place.repo.join("data.dvc").exists() {
             // It was already done.
             assert!(support::stderr(&output).contains("data"), "{what}: {}", support::stderr(&output));
         } else {
             assert!(output.status.success(), "{what}, then: {}", support::stderr(&output));
-        }
-        if caught && case.name == "repro" {
-            longest = longest.max(started.elapsed());
         }
         assert_whole(&place, &made, &format!("{what}, run again"));
         let now = place.files();
