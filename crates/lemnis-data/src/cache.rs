@@ -21,6 +21,7 @@ use crate::copy::Copier;
 use crate::error::{Error, Result};
 use crate::fsx::{self, OBJECT_MODE, SYNC_EACH, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
+use crate::holder::Holder;
 use crate::ingest::Source;
 use crate::progress::Task;
 use crate::repo::umask;
@@ -80,13 +81,9 @@ impl Cache {
 
     /// An empty store beside this one for objects that are not to be seen yet, on the same file system; it is gone
     /// with the returned directory.
-    pub(crate) fn staging(&self) -> Result<(TempDir, Self)> {
+    pub(crate) fn staging(&self) -> Result<(Holder, Self)> {
         self.make_dirs(&self.dir)?;
-        let holder = tempfile::Builder::new()
-            .prefix(fsx::TEMP_PREFIX)
-            .suffix(fsx::TEMP_SUFFIX)
-            .tempdir_in(&self.dir)
-            .map_err(Error::io("create a directory in", &self.dir))?;
+        let holder = Holder::new(&self.dir)?;
         let dir = holder.path().to_path_buf();
         let (scratch, copier, umask) = (self.scratch.clone(), Copier::default(), OnceLock::new());
         let staging = Self { dir, scratch, shared: false, link_types: vec![LinkType::Copy], copier, umask };

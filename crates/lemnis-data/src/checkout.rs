@@ -40,9 +40,12 @@ pub struct CheckedOut {
     pub modified: Vec<String>,
     /// Outputs of another revision that were removed.
     pub deleted: Vec<String>,
-    /// Outputs whose objects are not in the cache.
+    /// Outputs whose objects are not in the cache, or that were never recorded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
+    /// Those of them that were never recorded.
+    #[serde(skip)]
+    pub unrecorded: Vec<String>,
     /// Numbers of files.
     pub stats: CheckoutStats,
 }
@@ -66,7 +69,7 @@ struct Step {
 }
 
 /// Makes cached outputs of the targets (all stages without targets) hold what is recorded. Outputs that
-/// cannot be restored do not keep others from it. Without targets, outputs that were linked earlier and
+/// cannot be restored, or were never recorded, do not keep others from it. Without targets, outputs that were linked earlier and
 /// that no stage has any more are removed.
 pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Result<CheckedOut> {
     let mut workspace = Workspace::open(repo)?;
@@ -78,12 +81,14 @@ pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Re
     let selected = index.select(repo, targets, reach)?;
     let cache = Cache::new(repo.config(), repo.scratch_dir());
     let mut steps = Vec::new();
-    let mut unsaved = Vec::new();
+    let (mut unsaved, mut unrecorded) = (Vec::new(), Vec::new());
     for one in &selected {
         for (out, inner) in one.outs(&index.stages[one.at]).filter(|(out, _)| out.cache) {
             let Some(recorded) = &out.recorded else {
-                if !options.force && inner.is_none() && fsx::metadata(&out.path)?.is_some() {
-                    unsaved.extend(workspace.unsaved(&out.path, HashName::Md5, &cache)?);
+                if inner.is_none() {
+                    let lost = workspace.unsaved(&out.path, HashName::Md5, &cache)?;
+                    unrecorded.push((out.path.clone(), lost.is_empty()));
+                    unsaved.extend(lost);
                 }
                 continue;
             };
@@ -100,11 +105,21 @@ pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Re
     if targets.is_empty() {
         remove_unused(&mut workspace, &index, &mut done)?;
     }
+    for (path, is_saved) in unrecorded {
+        let shown = repo.show(&path);
+        done.failed.push(shown.clone());
+        done.unrecorded.push(shown);
+        // what another revision made is worse than nothing, unless it is the only copy
+        if is_saved {
+            fsx::remove(&path)?;
+        }
+    }
     for step in &steps {
         act(&mut workspace, step, &cache, &mut done)?;
     }
     workspace.close()?;
-    for list in [&mut done.added, &mut done.modified, &mut done.deleted, &mut done.failed] {
+    let CheckedOut { added, modified, deleted, failed, unrecorded, .. } = &mut done;
+    for list in [added, modified, deleted, failed, unrecorded] {
         list.sort_by(|a, b| (!a.ends_with('/'), a).cmp(&(!b.ends_with('/'), b)));
         list.dedup();
     }

@@ -94,12 +94,36 @@ pub(crate) fn collect(repo: &Repo, index: &mut Index, selection: &Selection) -> 
     failure.map_or(Ok(found), Err)
 }
 
+/// The cached outputs of the selection in the workspace that are recorded nowhere.
+pub(crate) fn unrecorded(repo: &Repo, index: &mut Index, selection: &Selection) -> Result<Vec<String>> {
+    let targets = expand(repo, selection)?;
+    let chosen = choose(repo, index, selection, &targets)?;
+    let unknown = chosen.iter().filter(|one| index.stages[one.at].outs[one.out].recorded.is_none());
+    Ok(unknown.map(|one| repo.show(&index.stages[one.at].outs[one.out].path)).collect())
+}
+
+/// An output of the index.
+struct Chosen {
+    at: usize,
+    out: usize,
+    parts: Option<Vec<String>>,
+}
+
 fn collect_in(
     repo: &Repo,
     index: &mut Index,
     selection: &Selection,
     targets: &[String],
 ) -> Result<Vec<Wanted>> {
+    let chosen = choose(repo, index, selection, targets)?;
+    let wanted = chosen.into_iter().filter_map(|one| {
+        let stage = &index.stages[one.at];
+        want(repo, stage, &stage.outs[one.out], one.parts)
+    });
+    Ok(wanted.collect())
+}
+
+fn choose(repo: &Repo, index: &mut Index, selection: &Selection, targets: &[String]) -> Result<Vec<Chosen>> {
     if selection.with_deps {
         index.check(repo)?;
     }
@@ -140,20 +164,19 @@ fn collect_in(
         whole.extend(all.iter().filter(|at| !chosen.contains(at)));
         chosen = all;
     }
-    let mut wanted = Vec::new();
+    let mut outs = Vec::new();
     let mut done = std::collections::HashSet::new();
     for at in chosen.into_iter().filter(|at| done.insert(*at)) {
-        let stage = &index.stages[at];
-        for out in stage.outs.iter().filter(|out| out.cache) {
+        for (number, out) in index.stages[at].outs.iter().enumerate().filter(|(_, out)| out.cache) {
             let parts = match named.get(&out.path) {
                 _ if whole.contains(&at) => None,
                 Some(parts) => parts.clone(),
                 None => continue,
             };
-            wanted.extend(want(repo, stage, out, parts));
+            outs.push(Chosen { at, out: number, parts });
         }
     }
-    Ok(wanted)
+    Ok(outs)
 }
 
 /// The output of the stage, or parts of it, when it is recorded.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lemnis_core::{Classify, ErrorKind};
+use rustix::io::Errno;
 
 /// What every function of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,7 +110,7 @@ pub enum Error {
         paths: Vec<String>,
     },
     /// Some outputs could not be checked out; the others were.
-    #[error("the cache lacks objects of {}", quoted(&done.failed))]
+    #[error("{}", incomplete(done))]
     Incomplete {
         /// What was done, and which outputs failed.
         done: Box<crate::CheckedOut>,
@@ -232,6 +233,14 @@ impl std::fmt::Display for LogTail {
 }
 
 /// `'a', 'b'`, shortened when there are many.
+fn incomplete(done: &crate::CheckedOut) -> String {
+    let lacking: Vec<String> =
+        done.failed.iter().filter(|path| !done.unrecorded.contains(path)).cloned().collect();
+    let parts = [("the cache lacks objects of", &lacking), ("nothing is recorded of", &done.unrecorded)];
+    let parts = parts.iter().filter(|(_, paths)| !paths.is_empty());
+    parts.map(|(what, paths)| format!("{what} {}", quoted(paths))).collect::<Vec<_>>().join("; ")
+}
+
 fn quoted(paths: &[String]) -> String {
     const SHOWN: usize = 5;
     let mut text = paths.iter().take(SHOWN).map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", ");
@@ -358,6 +367,22 @@ impl Classify for Error {
             Self::StageFailed { command, .. } => Some(format!("run it by hand to see why: {command}")),
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some(format!("check who owns {} and its mode", path.display()))
+            }
+            Self::Malformed { file, .. } => {
+                Some(format!("mend that line of {file}, or bring the file back from Git"))
+            }
+            Self::Missing { what: "dependency", path } => Some(format!(
+                "bring '{path}' back with `lemnis checkout` or `lemnis pull`, or take it out of the stage's deps"
+            )),
+            Self::Missing { what: "output", .. } => Some("check the path; a stage's command must leave its outputs there".into()),
+            Self::Graph { .. } => {
+                Some("let each output belong to one stage, and no stage need what depends on it".into())
+            }
+            Self::Io { source, .. } if source.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                Some("a symlink there leads back to itself: remove it, or let it lead elsewhere".into())
+            }
+            Self::Io { action: "follow the link", .. } => {
+                Some("the symlink leads nowhere: remove it, or bring back what it leads to".into())
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some disk space and run the command again".into())

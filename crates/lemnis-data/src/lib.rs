@@ -35,6 +35,8 @@ mod gc;
 mod git;
 mod granular;
 mod hash;
+mod history;
+mod holder;
 mod hooks;
 mod ignore;
 mod imports;

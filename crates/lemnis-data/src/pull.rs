@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::collect::{Wanted, collect};
+use crate::collect::{Wanted, collect, unrecorded};
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::index::Index;
@@ -27,6 +27,9 @@ pub struct Pulled {
     pub missing: Vec<String>,
     /// Outputs that could not be brought to what is recorded.
     pub failed: Vec<String>,
+    /// Outputs that were never recorded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unrecorded: Vec<String>,
 }
 
 /// Fetches, then checks out the same selection of the workspace. Outputs without their content are an entry in
@@ -47,6 +50,9 @@ pub fn pull(
     let mut selection = request.selection.clone();
     (selection.all_branches, selection.all_tags, selection.all_commits) = (false, false, false);
     let wanted = collect(repo, &mut index, &selection)?;
+    if !allow_missing {
+        done.unrecorded = unrecorded(repo, &mut index, &selection)?;
+    }
     let cache = crate::cache::Cache::new(repo.config(), repo.scratch_dir());
     let mut failure: Option<Error> = None;
     for one in wanted {

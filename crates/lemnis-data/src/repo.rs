@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fsx::{TEMP_PREFIX, TEMP_SUFFIX};
+use crate::holder::Holder;
 use crate::locks::{Lock, Patience};
 use crate::progress::{Progress, Task};
 use crate::revision::GitTree;
@@ -207,15 +208,8 @@ impl Repo {
 
     /// Tries each way to link a file of the workspace to the cache.
     fn possible_links(&self, cache_dir: &Path) -> Result<Vec<String>> {
-        let scratch = |dir: &Path| {
-            tempfile::Builder::new()
-                .prefix(TEMP_PREFIX)
-                .suffix(TEMP_SUFFIX)
-                .tempdir_in(dir)
-                .map_err(Error::io("create a directory in", dir))
-        };
         fsx::create_dirs(&self.tmp_dir())?;
-        let (there, here) = (scratch(cache_dir)?, scratch(&self.tmp_dir())?);
+        let (there, here) = (Holder::new(cache_dir)?, Holder::new(&self.tmp_dir())?);
         let source = there.path().join("object");
         fsx::write_scratch(&source, "x")?;
         let to = |name: &str| here.path().join(name);

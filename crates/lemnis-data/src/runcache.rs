@@ -26,14 +26,14 @@ pub(crate) fn applies(stage: &Stage) -> bool {
         && outs.iter().all(|out| !out.persist)
 }
 
-/// Whether its results may be kept: outputs without a cache are not, metrics and plots excepted.
-pub(crate) fn saves(stage: &Stage) -> bool {
+/// Whether results of a run are kept: outputs without a cache are not, metrics and plots excepted.
+pub(crate) fn keeps_runs(stage: &Stage) -> bool {
     applies(stage) && stage.outs.iter().all(|out| out.cache || out.kind != OutKind::Out)
 }
 
-/// Keeps the result of a stage whose dependencies and outputs are recorded.
+/// Keeps the result of a stage whose dependencies and outputs are recorded, outputs without a cache as well.
 pub(crate) fn save(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<()> {
-    if !saves(stage) {
+    if !applies(stage) {
         return Ok(());
     }
     for out in stage.outs.iter().filter(|out| !out.cache) {

@@ -11,9 +11,9 @@ use std::process::Command;
 
 use common::{Directories, Project};
 use lemnis_data::{
-    AddOptions, CheckoutOptions, CommitOptions, Environment, Error, GcOptions, GcRemote, Outside, Selection,
-    Transfer, add, add_to_remote, checkout, commit, gc, gc_with_remote, move_output, remove, set_frozen,
-    unprotect,
+    AddOptions, CheckoutOptions, CommitOptions, Environment, Error, GcOptions, GcRemote, Outcome, Outside,
+    Selection, Transfer, add, add_to_remote, checkout, commit, gc, gc_with_remote, move_output, remove,
+    set_frozen, unprotect,
 };
 
 fn git(project: &Project, args: &[&str]) {
@@ -322,4 +322,34 @@ fn data_goes_to_a_remote_without_a_copy_here() {
     add_to_remote(&project.repo(), "nowhere", None, &options, &outside).expect_err("no source");
     let inside = AddOptions { out: Some("big/new".into()), ..options };
     add_to_remote(&project.repo(), &source, None, &inside, &outside).expect_err("inside tracked data");
+}
+
+#[test]
+fn a_checkout_names_what_was_never_recorded_and_keeps_it() {
+    let project = Project::new();
+    project.write("dvc.yaml", "stages:\n  a: {cmd: echo x > a, outs: [a]}\n").write("a", "mine\n");
+    let forced = CheckoutOptions { force: true, ..CheckoutOptions::default() };
+    let error = checkout(&project.repo(), &[], forced).expect_err("fails");
+    assert_eq!(error.to_string(), "nothing is recorded of 'a'");
+    assert_eq!(project.read("a"), "mine\n");
+    project.remove("a");
+    checkout(&project.repo(), &[], CheckoutOptions::default()).expect_err("fails");
+    let lenient = CheckoutOptions { allow_missing: true, ..CheckoutOptions::default() };
+    checkout(&project.repo(), &[], lenient).expect("is content");
+}
+
+#[test]
+fn a_commit_keeps_results_of_outputs_without_a_cache_as_well() {
+    let project = Project::new();
+    project.write(
+        "dvc.yaml",
+        "stages:\n  a:\n    cmd: cp in out\n    deps: [in]\n    outs:\n    - out: {cache: false}\n",
+    );
+    project.write("in", "x\n").reproduce().expect("reproduces");
+    assert!(!project.has(".dvc/cache/runs"), "a run keeps none");
+    let options = CommitOptions { force: true, ..CommitOptions::default() };
+    commit(&project.repo(), &[], options, &mut |_| true).expect("commits");
+    project.remove("out");
+    let outcomes = project.reproduce().expect("reproduces");
+    assert_eq!(outcomes, [("a".to_owned(), Outcome::Restored)]);
 }

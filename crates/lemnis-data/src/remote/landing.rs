@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
-use tempfile::TempDir;
 
 use crate::error::{Error, Result};
 use crate::fsx;
+use crate::holder::Holder;
 
 /// From here on a file is worth a sync of its own.
 const BIG_BYTES: u64 = 4 << 20;
 type MakeDirs<'a> = &'a (dyn Fn(&Path) -> Result<()> + Sync);
 
 pub(crate) struct Landing<'a> {
-    holder: TempDir,
+    holder: Holder,
     make_dirs: MakeDirs<'a>,
     next: AtomicUsize,
     waiting: Mutex<Vec<(PathBuf, PathBuf)>>,
@@ -29,11 +29,7 @@ impl<'a> Landing<'a> {
     /// Prepares files in a directory of its own inside `near`; it is removed with this value.
     pub(crate) fn new(near: &Path, make_dirs: MakeDirs<'a>) -> Result<Self> {
         make_dirs(near)?;
-        let holder = tempfile::Builder::new()
-            .prefix(fsx::TEMP_PREFIX)
-            .suffix(fsx::TEMP_SUFFIX)
-            .tempdir_in(near)
-            .map_err(Error::io("create a directory in", near))?;
+        let holder = Holder::new(near)?;
         Ok(Self { holder, make_dirs, next: AtomicUsize::new(0), waiting: Mutex::default() })
     }
 

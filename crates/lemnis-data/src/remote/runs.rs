@@ -9,6 +9,7 @@ use super::{Place, Remote};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::fsx;
+use crate::holder::Holder;
 use crate::repo::umask;
 
 const FOLDER: &str = "runs";
@@ -42,7 +43,7 @@ impl Remote {
                     copy(&dir.join(FOLDER).join(entry), &to, &|dir| cache.make_dirs(dir))?;
                 }
                 Place::Store(cloud) => {
-                    let holder = holder(cache.dir())?;
+                    let holder = Holder::new(cache.dir())?;
                     let temp = holder.path().join("run");
                     cloud.receive_file(&format!("{FOLDER}/{entry}"), &temp)?;
                     copy(&temp, &to, &|dir| cache.make_dirs(dir))?;
@@ -105,12 +106,6 @@ fn local_runs(dir: &Path) -> Result<BTreeSet<String>> {
         }
     }
     Ok(found)
-}
-
-fn holder(near: &Path) -> Result<tempfile::TempDir> {
-    let prefix = (fsx::TEMP_PREFIX, fsx::TEMP_SUFFIX);
-    let made = tempfile::Builder::new().prefix(prefix.0).suffix(prefix.1).tempdir_in(near);
-    made.map_err(Error::io("create a directory in", near))
 }
 
 fn copy(from: &Path, to: &Path, make_dirs: &dyn Fn(&Path) -> Result<()>) -> Result<()> {

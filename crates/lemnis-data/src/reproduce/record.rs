@@ -20,7 +20,7 @@ pub(super) fn record(
     if !inputs_known {
         record_inputs(workspace, stage, how.allow_missing)?;
     }
-    if !how.no_commit {
+    if !how.no_commit && runcache::keeps_runs(stage) {
         runcache::save(workspace, stage)?;
     }
     lockfile::save(workspace.repo, stage)?;

@@ -8,6 +8,8 @@
     reason = "a test that cannot go on ends"
 )]
 
+pub mod judge;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -50,10 +50,14 @@ pub fn run(context: &Context, arguments: &Pull) -> Result<u8, Failure> {
             (pulled.added_files as usize, "added"),
         ]));
     }
-    if pulled.failed.is_empty() {
+    if pulled.failed.is_empty() && pulled.unrecorded.is_empty() {
         return Ok(0);
     }
     let mut failure = Failure::new(ErrorKind::NotFound, "some data could not be checked out");
     failure.messages.extend(pulled.failed.iter().map(|path| format!("'{path}' is not in the cache")));
+    failure.messages.extend(pulled.unrecorded.iter().map(|path| format!("nothing is recorded of '{path}'")));
+    if pulled.failed.is_empty() {
+        return Err(failure.with_hint("run the stages that make it, or go on without it: --allow-missing"));
+    }
     Err(failure.with_hint("push it from where it is, or go on without it: --allow-missing"))
 }

@@ -1,0 +1,345 @@
+//! The files of a case as text: `dvc.yaml`, parameter files, sources, the script that every stage runs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::case::{Group, Kind, Out, Stage, Style};
+
+/// Files that stages read, below the root. `raw` is tracked with `.dvc` files.
+pub const FILES: [&str; 8] =
+    ["src/a.txt", "src/b c.txt", "src/é.txt", "data/x", "data/sub/y", "raw/r.csv", "raw/d/f", "raw/d/sub/g"];
+
+/// What a stage may depend on beside outputs.
+pub const SOURCES: [&str; 9] =
+    ["src/a.txt", "src/b c.txt", "src/é.txt", "data", "data/x", "data/sub", "raw/r.csv", "raw/d", "raw/d/f"];
+
+/// What is tracked with `.dvc` files.
+pub const TRACKED: [&str; 2] = ["raw/r.csv", "raw/d"];
+
+/// Contents that files get; a stage that reads the last one fails.
+pub const CONTENTS: [&str; 5] = ["1\n", "2\n", "", "three\r\nlines\n", "FAIL\n"];
+
+/// Parameter files, the first one is the default.
+pub const PARAMS: [&str; 5] = ["params.yaml", "q.yaml", "p.json", "p.toml", "p.py"];
+
+/// Leaves of each parameter file.
+pub const LEAVES: [&str; 6] = ["a", "b", "l", "n.d.z", "n.x", "n.y"];
+
+/// What stages name; the last one means the whole file.
+const KEYS: [&str; 9] = ["a", "b", "l", "n", "n.x", "n.d", "n.d.z", "none", ""];
+
+/// Values as YAML, JSON, TOML and Python.
+pub const VALUES: [[&str; 4]; 24] = [
+    ["1", "1", "1", "1"],
+    ["1.0", "1.0", "1.0", "1.0"],
+    ["true", "true", "true", "True"],
+    ["s", "\"s\"", "\"s\"", "'s'"],
+    ["'1'", "\"1\"", "'1'", "\"1\""],
+    ["0.1", "0.1", "0.1", ".1"],
+    ["1e-5", "1e-5", "1e-5", "1e-5"],
+    ["null", "null", "\"null\"", "None"],
+    ["[1, 2]", "[1, 2]", "[1, 2]", "[1, 2]"],
+    ["hello world", "\"hello world\"", "\"hello world\"", "'hello world'"],
+    ["-3", "-3", "-3", "-3"],
+    ["yes", "\"yes\"", "\"yes\"", "'yes'"],
+    ["\"\"", "\"\"", "\"\"", "''"],
+    ["é", "\"\\u00e9\"", "\"é\"", "'\\xe9'"],
+    ["{k: 1}", "{\"k\": 1}", "{k = 1}", "{'k': 1}"],
+    ["'a: b #c'", "\"a: b #c\"", "'a: b #c'", "'a: b #c'"],
+    ["1e16", "1e16", "1e16", "1e16"],
+    ["[]", "[]", "[]", "[]"],
+    ["{}", "{}", "{}", "{}"],
+    ["0o17", "15", "0o17", "0o17"],
+    [
+        "[a, {b: [c, 1.5]}]",
+        "[\"a\", {\"b\": [\"c\", 1.5]}]",
+        "[\"a\", {b = [\"c\", 1.5]}]",
+        "['a', {'b': ['c', 1.5]}]",
+    ],
+    ["\"x\\ny\"", "\"x\\ny\"", "\"x\\ny\"", "'x\\ny'"],
+    ["0123", "\"0123\"", "\"0123\"", "'0123'"],
+    ["12345678901234567890123", "12345678901234567890123", "1234567890123", "12345678901234567890123"],
+];
+
+/// What every stage runs: notes that it ran, then makes each output from what it reads.
+pub const SCRIPT: &str = r#"# sh make.sh TEXT DEP... -- OUT...: `+` before an output keeps what it holds, `/` behind it makes a directory
+echo "$DVC_STAGE" >> "$TWIN/log"
+sum=$(
+  echo "$1"; shift
+  while [ "$1" != -- ]; do find -L "$1" -type f -exec cksum {} + 2>&1 | LC_ALL=C sort; shift; done
+)
+failed=no
+shift
+while [ "$1" != -- ]; do
+  if grep -rqs FAIL "$1"; then failed=yes; fi
+  [ -e "$1" ] || failed=yes
+  shift
+done
+shift
+for out; do
+  keep=no
+  case $out in +*) keep=yes; out=${out#+} ;; esac
+  case $out in
+    */) out=${out%/}; mkdir -p "$out/sub"; set -- "$out/a" "$out/sub/b" ;;
+    *) mkdir -p "$(dirname "$out")"; set -- "$out" ;;
+  esac
+  [ $failed = no ] || { echo half > "$1"; exit 3; }
+  for file; do
+    case $file in *.json) line='{"m": {"v": '$(echo "$sum" | cksum | cut -d' ' -f1)', "w": "s"}}' ;; *) line=$(echo "$sum" | cksum) ;; esac
+    if [ $keep = yes ]; then echo "$line" >> "$file"; else echo "$line" > "$file"; fi
+  done
+  case $out in *.sh) chmod 755 "$out" ;; esac
+done
+[ $failed = no ] || exit 3
+"#;
+
+/// The parts of a case that edits change.
+#[derive(Clone)]
+pub struct Model {
+    pub stages: Vec<Stage>,
+    /// Leaves by file: the place of the value in [`VALUES`].
+    pub params: Vec<BTreeMap<&'static str, usize>>,
+}
+
+impl Model {
+    pub fn new(stages: &[Stage]) -> Self {
+        let leaves: BTreeMap<_, _> =
+            LEAVES.iter().zip([0, 3, 8, 5, 0, 9]).map(|(key, at)| (*key, at)).collect();
+        Self { stages: stages.to_vec(), params: vec![leaves; PARAMS.len()] }
+    }
+
+    /// The name by which a stage is known to commands at the root.
+    pub fn address(&self, at: usize) -> String {
+        if self.stages[at].sub { format!("sub/dvc.yaml:s{at}") } else { format!("s{at}") }
+    }
+
+    /// The text of parameter file number `at`.
+    pub fn params_text(&self, at: usize) -> String {
+        let leaves = &self.params[at];
+        let form = [0, 0, 1, 2, 3][at];
+        let top = |key: &&str| !key.contains('.');
+        let value = |key: &str| VALUES[leaves[key]][form];
+        let plain: Vec<&str> = leaves.keys().copied().filter(top).collect();
+        let nested: Vec<&str> =
+            leaves.keys().copied().filter(|key| key.starts_with("n.") && *key != "n.d.z").collect();
+        let deep = leaves.contains_key("n.d.z");
+        let mut text = String::new();
+        match form {
+            0 => {
+                plain.iter().for_each(|key| writeln!(text, "{key}: {}", value(key)).unwrap());
+                if deep || !nested.is_empty() {
+                    text += "n:\n";
+                }
+                nested.iter().for_each(|key| writeln!(text, "  {}: {}", &key[2..], value(key)).unwrap());
+                if deep {
+                    writeln!(text, "  d:\n    z: {}", value("n.d.z")).unwrap();
+                }
+            }
+            1 => {
+                let mut parts: Vec<String> =
+                    plain.iter().map(|key| format!("\"{key}\": {}", value(key))).collect();
+                let mut inner: Vec<String> =
+                    nested.iter().map(|key| format!("\"{}\": {}", &key[2..], value(key))).collect();
+                if deep {
+                    inner.push(format!("\"d\": {{\"z\": {}}}", value("n.d.z")));
+                }
+                if !inner.is_empty() {
+                    parts.push(format!("\"n\": {{{}}}", inner.join(", ")));
+                }
+                write!(text, "{{{}}}", parts.join(", ")).unwrap();
+            }
+            2 => {
+                plain.iter().for_each(|key| writeln!(text, "{key} = {}", value(key)).unwrap());
+                if !nested.is_empty() {
+                    text += "[n]\n";
+                }
+                nested.iter().for_each(|key| writeln!(text, "{} = {}", &key[2..], value(key)).unwrap());
+                if deep {
+                    writeln!(text, "[n.d]\nz = {}", value("n.d.z")).unwrap();
+                }
+            }
+            _ => {
+                plain.iter().for_each(|key| writeln!(text, "{key} = {}", value(key)).unwrap());
+                if deep || !nested.is_empty() {
+                    text += "class n:\n";
+                }
+                nested.iter().for_each(|key| writeln!(text, "    {} = {}", &key[2..], value(key)).unwrap());
+                if deep {
+                    writeln!(text, "    d = {{'z': {}}}", value("n.d.z")).unwrap();
+                }
+            }
+        }
+        text
+    }
+
+    /// The text of `dvc.yaml` or `sub/dvc.yaml`; `None` when no stage is in it.
+    pub fn yaml_text(&self, sub: bool) -> Option<String> {
+        let mut text = String::from("vars:\n- word: hi\n  deep: {er: 1.5}\nstages:\n");
+        let mut any = false;
+        for at in 0..self.stages.len() {
+            if self.stages[at].sub == sub && self.stages[at].present {
+                any = true;
+                self.stage_text(at, &mut text);
+            }
+        }
+        any.then_some(text)
+    }
+
+    fn stage_text(&self, at: usize, text: &mut String) {
+        let stage = &self.stages[at];
+        let up = "../".repeat(usize::from(stage.sub) + usize::from(stage.wdir));
+        let mut pad = "    ";
+        writeln!(text, "  s{at}:").unwrap();
+        match stage.group {
+            Group::None => {}
+            Group::List => text.push_str("    foreach: [u, v]\n    do:\n"),
+            Group::Dict => text.push_str("    foreach: {k1: {p: 1}, k2: {p: x y}}\n    do:\n"),
+            Group::FromParams => text.push_str("    foreach: ${l}\n    do:\n"),
+            Group::Matrix => text.push_str("    matrix:\n      m: [1, 2]\n      n: [x, [y]]\n"),
+        }
+        if matches!(stage.group, Group::List | Group::Dict | Group::FromParams) {
+            pad = "      ";
+        }
+        let item = match stage.group {
+            Group::None => "",
+            Group::List | Group::FromParams => "${item}",
+            Group::Dict => "${key}",
+            Group::Matrix => "${key}",
+        };
+        let mut words = ["one", "two", "'three four'"][usize::from(stage.text) % 3].to_owned();
+        if stage.template {
+            words = format!("{}-{words}", ["${a}", "${n.x}", "${word}", "${deep.er}", "${n.d.z}"][at % 5]);
+        }
+        if stage.group == Group::Dict {
+            words += "-${item.p}";
+        }
+        let deps: Vec<String> = self.deps(at).iter().map(|dep| format!("{up}{dep}")).collect();
+        let outs: Vec<String> =
+            (0..stage.outs.len()).map(|out| format!("{up}{}", self.out_template(at, out, item))).collect();
+        let mut command = format!("sh $TWIN/make.sh {words}");
+        deps.iter().for_each(|dep| write!(command, " '{dep}'").unwrap());
+        command += " --";
+        for (out, path) in stage.outs.iter().zip(&outs) {
+            let keep = if out.persist { "+" } else { "" };
+            let slash = if out.kind == Kind::Dir { "/" } else { "" };
+            write!(command, " '{keep}{path}{slash}'").unwrap();
+        }
+        match stage.style {
+            Style::Text => writeln!(text, "{pad}cmd: {command}").unwrap(),
+            Style::List => writeln!(text, "{pad}cmd:\n{pad}- {command}\n{pad}- 'true'").unwrap(),
+            Style::Lines => writeln!(text, "{pad}cmd: |\n{pad}  {command}\n{pad}  true").unwrap(),
+        }
+        if stage.wdir {
+            writeln!(text, "{pad}wdir: w").unwrap();
+        }
+        if !deps.is_empty() {
+            writeln!(text, "{pad}deps:").unwrap();
+            deps.iter().for_each(|dep| writeln!(text, "{pad}- {dep}").unwrap());
+        }
+        self.params_of(at, &up, pad, text);
+        let sections: [(&str, &[Kind]); 3] = [
+            ("outs", &[Kind::File, Kind::Dir, Kind::Script]),
+            ("metrics", &[Kind::Metric]),
+            ("plots", &[Kind::Plot]),
+        ];
+        for (section, kinds) in sections {
+            let own = || stage.outs.iter().zip(&outs).filter(|(out, _)| kinds.contains(&out.kind));
+            if own().next().is_some() {
+                writeln!(text, "{pad}{section}:").unwrap();
+            }
+            for (out, path) in own() {
+                write!(text, "{pad}- {path}").unwrap();
+                let flags: Vec<&str> = [(!out.cache, "cache: false"), (out.persist, "persist: true")]
+                    .iter()
+                    .filter_map(|(on, flag)| on.then_some(*flag))
+                    .collect();
+                let flags =
+                    if flags.is_empty() { String::new() } else { format!(": {{{}}}", flags.join(", ")) };
+                writeln!(text, "{flags}").unwrap();
+            }
+        }
+        if stage.frozen {
+            writeln!(text, "{pad}frozen: true").unwrap();
+        }
+        if stage.always {
+            writeln!(text, "{pad}always_changed: true").unwrap();
+        }
+    }
+
+    fn params_of(&self, at: usize, up: &str, pad: &str, text: &mut String) {
+        let mut by_file: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for param in &self.stages[at].params {
+            let param = usize::from(*param);
+            let keys = by_file.entry((param / KEYS.len()) % PARAMS.len()).or_default();
+            let key = KEYS[param % KEYS.len()];
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if by_file.is_empty() {
+            return;
+        }
+        writeln!(text, "{pad}params:").unwrap();
+        for (file, mut keys) in by_file {
+            let whole = keys.contains(&"");
+            keys.retain(|key| !key.is_empty());
+            if file == 0 && up.is_empty() && !whole {
+                keys.iter().for_each(|key| writeln!(text, "{pad}- {key}").unwrap());
+            } else if whole {
+                writeln!(text, "{pad}- {up}{}:", PARAMS[file]).unwrap();
+            } else {
+                writeln!(text, "{pad}- {up}{}: [{}]", PARAMS[file], keys.join(", ")).unwrap();
+            }
+        }
+    }
+
+    /// Paths of what a stage depends on, from the root.
+    fn deps(&self, at: usize) -> Vec<String> {
+        let mut deps: Vec<String> = Vec::new();
+        let outs: Vec<String> = (0..at)
+            .filter(|at| self.stages[*at].present)
+            .flat_map(|at| (0..self.stages[at].outs.len()).map(move |out| (at, out)))
+            .map(|(at, out)| self.out_path(at, out))
+            .collect();
+        for dep in &self.stages[at].deps {
+            let dep = usize::from(*dep);
+            // outputs are more interesting than sources
+            let path = if dep % 3 == 0 || outs.is_empty() {
+                SOURCES[(dep / 3) % SOURCES.len()].to_owned()
+            } else {
+                outs[(dep / 3) % outs.len()].clone()
+            };
+            if !deps.contains(&path) {
+                deps.push(path);
+            }
+        }
+        deps
+    }
+
+    /// The path of an output from the root; of a group's first stage.
+    pub fn out_path(&self, at: usize, out: usize) -> String {
+        let first = match self.stages[at].group {
+            Group::None => "",
+            Group::List => "u",
+            Group::Dict => "k1",
+            Group::FromParams => "1",
+            Group::Matrix => "1-x",
+        };
+        self.out_template(at, out, first)
+    }
+
+    fn out_template(&self, at: usize, out: usize, item: &str) -> String {
+        let Out { kind, .. } = self.stages[at].outs[out];
+        let end = match kind {
+            Kind::File => ".txt",
+            Kind::Dir => "",
+            Kind::Script => ".sh",
+            Kind::Metric => ".json",
+            Kind::Plot => ".csv",
+        };
+        let dir = ["o", "o/in", ""][(at + out) % 3];
+        let slash = if dir.is_empty() { "" } else { "/" };
+        let dash = if item.is_empty() { "" } else { "-" };
+        format!("{dir}{slash}s{at}_{out}{dash}{item}{end}")
+    }
+}

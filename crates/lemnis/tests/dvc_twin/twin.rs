@@ -1,0 +1,625 @@
+//! Two equal repositories: the same steps run in one with Lemnis and in the other with DVC.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::case::{Case, Step, Verb};
+use crate::model::{CONTENTS, FILES, LEAVES, Model, PARAMS, SCRIPT, TRACKED, VALUES};
+use crate::support::judge::{Answer, Judge};
+
+/// A repository with what it must not see: the script, the log, a home, a remote.
+struct Side {
+    home: PathBuf,
+    repo: PathBuf,
+}
+
+/// What a file is: its kind and mode, and its content or target.
+type Files = BTreeMap<String, (String, Vec<u8>)>;
+
+pub struct Twin<'j> {
+    judge: &'j Judge,
+    _dir: tempfile::TempDir,
+    /// Lemnis's side, DVC's side.
+    sides: [Side; 2],
+    model: Model,
+    /// The model and what Git tracks, after each step.
+    past: Vec<(Model, Files)>,
+}
+
+/// Carries out a case; the error says which step came to something else.
+pub fn check(judge: &Judge, case: &Case) -> Result<(), String> {
+    let mut twin = Twin::new(judge, case);
+    for (number, step) in case.steps.iter().enumerate() {
+        match twin.act(step).map_err(|error| format!("step {number}, {step:?}: {error}"))? {
+            Go::On => {}
+            Go::Home => break,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a case goes on: where DVC breaks down or cannot what Lemnis can, there is nothing more to compare.
+enum Go {
+    On,
+    Home,
+}
+
+/// A case as a reader wants it.
+pub fn told(case: &Case) -> String {
+    let model = Model::new(&case.stages);
+    let yaml = |sub: bool| model.yaml_text(sub).unwrap_or_default();
+    let steps: Vec<String> =
+        case.steps.iter().enumerate().map(|(at, step)| format!("{at}: {step:?}")).collect();
+    format!("--- dvc.yaml\n{}--- sub/dvc.yaml\n{}--- steps\n{}", yaml(false), yaml(true), steps.join("\n"))
+}
+
+impl<'j> Twin<'j> {
+    fn new(judge: &'j Judge, case: &Case) -> Self {
+        let dir = tempfile::Builder::new().prefix("twin-").tempdir().unwrap();
+        let sides = ["ours", "dvcs"].map(|name| {
+            let home = dir.path().join(name);
+            Side { repo: home.join("repo"), home }
+        });
+        let model = Model::new(&case.stages);
+        let twin = Self { judge, _dir: dir, sides, model, past: Vec::new() };
+        for side in &twin.sides {
+            fs::create_dir_all(&side.repo).unwrap();
+            fs::write(side.home.join("make.sh"), SCRIPT).unwrap();
+            side.git(&["init", "-q"]);
+        }
+        twin.both(&["init", "-q"]);
+        let link = ["copy", "hardlink", "symlink"][usize::from(case.link) % 3];
+        for side in &twin.sides {
+            let remote = side.home.join("remote");
+            let config = format!(
+                "[core]\n    remote = there\n[cache]\n    type = {link}\n['remote \"there\"']\n    url = {}\n",
+                remote.display()
+            );
+            fs::write(side.repo.join(".dvc/config.local"), config).unwrap();
+            for (number, file) in FILES.iter().enumerate() {
+                side.write(file, CONTENTS[number % 2]);
+            }
+        }
+        twin.both(&["add", "-q", TRACKED[0], TRACKED[1]]);
+        twin.write_model();
+        for side in &twin.sides {
+            side.git(&["add", "-A"]);
+            side.git(&["commit", "-qm", "first"]);
+        }
+        twin
+    }
+
+    /// Runs the same on both sides where it cannot fail.
+    fn both(&self, arguments: &[&str]) {
+        let [ours, theirs] = self.run(arguments);
+        assert_eq!((ours.code, theirs.code), (0, 0), "{arguments:?}: {} {}", ours.err, theirs.err);
+    }
+
+    fn run(&self, arguments: &[&str]) -> [Answer; 2] {
+        let [ours, theirs] = &self.sides;
+        std::thread::scope(|scope| {
+            let judged = scope.spawn(|| self.judge.run(&theirs.repo, &theirs.env(), arguments));
+            [ours.lemnis(arguments), judged.join().unwrap()]
+        })
+    }
+
+    fn write_model(&self) {
+        for side in &self.sides {
+            for (at, name) in PARAMS.iter().enumerate() {
+                side.write_changed(name, Some(&self.model.params_text(at)));
+            }
+            side.write_changed("dvc.yaml", self.model.yaml_text(false).as_deref());
+            side.write_changed("sub/dvc.yaml", self.model.yaml_text(true).as_deref());
+        }
+    }
+
+    fn act(&mut self, step: &Step) -> Result<Go, String> {
+        let mut go = Go::On;
+        match step {
+            Step::Run(verb) => go = self.verb(verb)?,
+            edit => self.edit(edit),
+        }
+        if matches!(go, Go::On) {
+            self.same_files()?;
+            go = self.same_status(matches!(step, Step::Run(_)))?;
+            self.past.push((self.model.clone(), self.sides[0].tracked_by_git()));
+        }
+        Ok(go)
+    }
+
+    fn edit(&mut self, step: &Step) {
+        let count = self.model.stages.len();
+        let stage = |at: &u8| usize::from(*at) % count;
+        let file = |at: &u8| FILES[usize::from(*at) % FILES.len()];
+        match step {
+            Step::Edit { file: at, content } => {
+                self.each(|side| side.write(file(at), CONTENTS[usize::from(*content)]))
+            }
+            Step::Remove { file: at } => self.each(|side| side.remove(file(at))),
+            Step::Touch { file: at } => self.each(|side| side.touch(file(at))),
+            Step::Param { file, key, value } => {
+                let leaves = &mut self.model.params[usize::from(*file) % PARAMS.len()];
+                let key = LEAVES[usize::from(*key) % LEAVES.len()];
+                match value {
+                    Some(value) => drop(leaves.insert(key, usize::from(*value) % VALUES.len())),
+                    None => drop(leaves.remove(key)),
+                }
+                self.write_model();
+            }
+            Step::EditOut { stage: at, out, content } => {
+                if let Some(path) = self.out(at, out) {
+                    self.each(|side| side.write(&path, CONTENTS[usize::from(*content)]));
+                }
+            }
+            Step::RemoveOut { stage: at, out } => {
+                if let Some(path) = self.out(at, out) {
+                    self.each(|side| side.remove(&path));
+                }
+            }
+            Step::TouchOut { stage: at, out } => {
+                if let Some(path) = self.out(at, out) {
+                    self.each(|side| side.touch(&path));
+                }
+            }
+            Step::WipeCache => self.each(|side| side.remove(".dvc/cache")),
+            Step::GitCommit => self.each(|side| {
+                side.git(&["add", "-A"]);
+                side.git(&["commit", "-q", "--allow-empty", "-m", "next"]);
+            }),
+            Step::Revert { to, lock } => self.revert(usize::from(*to), *lock),
+            edit => {
+                let stages = &mut self.model.stages;
+                match edit {
+                    Step::Text { stage: at, text } => stages[stage(at)].text = *text,
+                    Step::Dep { stage: at, dep } => toggle(&mut stages[stage(at)].deps, *dep),
+                    Step::ParamDep { stage: at, param } => toggle(&mut stages[stage(at)].params, *param),
+                    Step::Always { stage: at } => stages[stage(at)].always ^= true,
+                    Step::Present { stage: at } => stages[stage(at)].present ^= true,
+                    Step::Flag { stage: at, out, persist } => {
+                        let outs = &mut stages[stage(at)].outs;
+                        let count = outs.len().max(1);
+                        if let Some(out) = outs.get_mut(usize::from(*out) % count) {
+                            if *persist { out.persist ^= true } else { out.cache ^= true }
+                        }
+                    }
+                    other => unreachable!("{other:?}"),
+                }
+                self.write_model();
+            }
+        }
+    }
+
+    fn each(&self, act: impl Fn(&Side)) {
+        self.sides.iter().for_each(act);
+    }
+
+    fn out(&self, stage: &u8, out: &u8) -> Option<String> {
+        let at = usize::from(*stage) % self.model.stages.len();
+        let count = self.model.stages[at].outs.len();
+        (count > 0).then(|| self.model.out_path(at, usize::from(*out) % count))
+    }
+
+    fn revert(&mut self, to: usize, lock: bool) {
+        let Some((model, files)) = (!self.past.is_empty()).then(|| self.past[to % self.past.len()].clone())
+        else {
+            return;
+        };
+        self.model = model;
+        let wanted = |name: &&String| lock || !name.ends_with("dvc.lock");
+        for side in &self.sides {
+            let now = side.tracked_by_git();
+            for name in now.keys().filter(wanted).filter(|name| !files.contains_key(*name)) {
+                side.remove(name);
+            }
+            for (name, (_, content)) in files.iter().filter(|(name, _)| wanted(name)) {
+                if now.get(name).is_none_or(|(_, now)| now != content) {
+                    side.write(name, std::str::from_utf8(content).unwrap());
+                }
+            }
+        }
+    }
+
+    fn verb(&mut self, verb: &Verb) -> Result<Go, String> {
+        let count = self.model.stages.len();
+        let address = |at: &u8| self.model.address(usize::from(*at) % count);
+        let target = |at: &u8| {
+            let at = usize::from(*at);
+            match at % 6 {
+                0 => TRACKED[at / 6 % 2].to_owned() + ".dvc",
+                1 => self.out(&(at as u8 / 6), &0).unwrap_or_else(|| "raw/d/f".into()),
+                _ => self.model.address(at / 6 % count),
+            }
+        };
+        let mut words: Vec<String> = Vec::new();
+        let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
+        let mut json = false;
+        match verb {
+            Verb::Status { target: at } => {
+                add("status --json");
+                json = true;
+                at.iter().for_each(|at| add(&target(at)));
+            }
+            Verb::Repro { target: at, flags } => {
+                add("repro");
+                const FLAGS: [&str; 15] = [
+                    "-f",
+                    "-s",
+                    "-p",
+                    "-P",
+                    "--downstream",
+                    "--force-downstream",
+                    "-k",
+                    "--ignore-errors",
+                    "--no-run-cache",
+                    "--no-commit",
+                    "--allow-missing",
+                    "--pull",
+                    "--dry",
+                    "-R",
+                    "--glob",
+                ];
+                for (bit, flag) in FLAGS.iter().enumerate() {
+                    if (flags >> bit | flags >> (bit + FLAGS.len())) & 1 == 1 {
+                        add(flag);
+                    }
+                }
+                at.iter().for_each(|at| add(&address(at)));
+            }
+            Verb::Commit { target: at, force } => {
+                add(if *force { "commit -f" } else { "commit" });
+                at.iter().for_each(|at| add(&target(at)));
+            }
+            Verb::Checkout { target: at, force, relink } => {
+                add("checkout");
+                [(*force, "-f"), (*relink, "--relink")]
+                    .iter()
+                    .filter(|(on, _)| *on)
+                    .for_each(|(_, flag)| add(flag));
+                at.iter().for_each(|at| add(&target(at)));
+            }
+            Verb::Freeze { stage, frozen } => {
+                add(if *frozen { "freeze" } else { "unfreeze" });
+                add(&address(stage));
+            }
+            Verb::Add { source } => {
+                let sources = ["raw/r.csv", "raw/d", "raw/d/f", "data/x", "raw/d/sub"];
+                add("add");
+                add(sources[usize::from(*source) % sources.len()]);
+            }
+            Verb::Remove { target: at, outs } => {
+                add(if *outs { "remove --outs" } else { "remove" });
+                add(&target(at));
+            }
+            Verb::Unprotect { target: at } => {
+                add("unprotect");
+                add(&target(at));
+            }
+            Verb::Gc => add("gc -w -f"),
+            Verb::Push => add("push"),
+            Verb::Pull { force } => add(if *force { "pull -f" } else { "pull" }),
+            Verb::Fetch => add("fetch"),
+            Verb::Tell { which } => {
+                let tell = [
+                    "data status --json",
+                    "data status --json --granular",
+                    "diff --json",
+                    "params diff --json",
+                    "metrics show --json",
+                    "metrics diff --json",
+                    "status --json -c",
+                    "dag --dot",
+                    "dag --mermaid",
+                    "params diff --json --all",
+                ];
+                let tell = tell[usize::from(*which) % tell.len()];
+                add(tell);
+                json = tell.contains("--json");
+            }
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let [ours, theirs] = self.run(&words);
+        let said = || {
+            format!(
+                "\n--- lemnis {words:?}: {}\n{}{}\n--- dvc: {}\n{}{}",
+                ours.code, ours.out, ours.err, theirs.code, theirs.out, theirs.err
+            )
+        };
+        if let Verb::Freeze { stage, frozen } = verb
+            && theirs.code == 0
+        {
+            self.model.stages[usize::from(*stage) % count].frozen = *frozen;
+        }
+        if matches!(verb, Verb::Remove { .. }) {
+            for (at, stage) in self.model.stages.iter_mut().enumerate() {
+                let file = if stage.sub { "sub/dvc.yaml" } else { "dvc.yaml" };
+                let text = fs::read_to_string(self.sides[1].repo.join(file)).unwrap_or_default();
+                stage.present &= text.contains(&format!("  s{at}:\n"));
+            }
+        }
+        // Lemnis reads all of the repository before it changes a definition
+        let reads_more = matches!(verb, Verb::Freeze { .. } | Verb::Remove { .. }) && ours.code != 0;
+        if breaks_down(&theirs) || (reads_more && ours.err.contains("is not defined")) {
+            return Ok(Go::Home);
+        }
+        if class(ours.code) != class(theirs.code) {
+            return Err(format!("another exit code{}", said()));
+        }
+        let [our_log, their_log] = [0, 1].map(|side| self.sides[side].take_log());
+        if our_log != their_log && ours.code != 0 && !ours.err.is_empty() {
+            // DVC takes independent stages of a part of the graph in any order, and runs a forced stage before it
+            // finds that a parameter is missing: where a failure ends, the two may have come to different places
+            return Ok(Go::Home);
+        }
+        if our_log != their_log {
+            return Err(format!("ran {our_log:?}, dvc {their_log:?}{}", said()));
+        }
+        if json && ours.code == 0 && normal(&ours.out) != normal(&theirs.out) {
+            return Err(format!("says something else{}", said()));
+        }
+        if matches!(verb, Verb::Freeze { .. }) {
+            // DVC writes the whole stage anew, Lemnis the one line
+            self.write_model();
+        }
+        if ours.code != 0 && matches!(verb, Verb::Checkout { .. } | Verb::Pull { .. }) {
+            self.give_up_kept();
+        }
+        self.same_files().map_err(|error| error + &said())?;
+        Ok(Go::On)
+    }
+
+    /// What cannot be checked out stays with Lemnis when it is the only copy; DVC removes it.
+    fn give_up_kept(&self) {
+        let [ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
+        for name in ours.keys().filter(|name| !theirs.contains_key(*name) && !name.starts_with(".dvc/")) {
+            self.sides[0].remove(name);
+        }
+    }
+
+    fn same_files(&self) -> Result<(), String> {
+        let [ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
+        let mut lines = Vec::new();
+        let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        for name in names {
+            let (our, their) = (ours.get(name), theirs.get(name));
+            if our != their {
+                let show = |file: Option<&(String, Vec<u8>)>| match file {
+                    None => "nothing".to_owned(),
+                    Some((kind, content)) => format!("{kind} {}", String::from_utf8_lossy(content)),
+                };
+                lines.push(format!("{name}: {}\n  dvc has: {}", show(our), show(their)));
+            }
+        }
+        if lines.is_empty() { Ok(()) } else { Err(format!("files differ\n{}", lines.join("\n"))) }
+    }
+
+    /// Each says the same of its own repository, and of the other's.
+    fn same_status(&self, crossed: bool) -> Result<Go, String> {
+        let [ours, theirs] = &self.sides;
+        let arguments = ["status", "--json"];
+        let mut all = Vec::new();
+        std::thread::scope(|scope| {
+            let judged = scope.spawn(|| {
+                let mut judged =
+                    vec![("dvc of its own", self.judge.run(&theirs.repo, &theirs.env(), &arguments))];
+                if crossed {
+                    judged.push(("dvc of ours", self.judge.run(&ours.repo, &ours.env(), &arguments)));
+                }
+                judged
+            });
+            all.push(("lemnis of its own", ours.lemnis(&arguments)));
+            if crossed {
+                let other = Side { home: theirs.home.clone(), repo: theirs.repo.clone() };
+                all.push(("lemnis of dvc's", other.lemnis(&arguments)));
+            }
+            all.extend(judged.join().unwrap());
+        });
+        if all.iter().any(|(_, answer)| breaks_down(answer)) {
+            return Ok(Go::Home);
+        }
+        let seen = |answer: &Answer| (class(answer.code), (answer.code == 0).then(|| normal(&answer.out)));
+        let first = seen(&all[0].1);
+        if all.iter().any(|(_, answer)| seen(answer) != first) {
+            let lines: Vec<String> = all
+                .iter()
+                .map(|(who, said)| format!("{who}: {} {}{}", said.code, said.out, said.err))
+                .collect();
+            return Err(format!("status differs\n{}", lines.join("\n")));
+        }
+        Ok(Go::On)
+    }
+}
+
+/// Whether DVC came to an end of its own, or refuses what Lemnis need not refuse.
+fn breaks_down(answer: &Answer) -> bool {
+    ["unexpected error", "parametrized stage"].iter().any(|text| answer.err.contains(text))
+}
+
+/// DVC has 1 and 255 for failures alike.
+fn class(code: i32) -> i32 {
+    if code == 255 { 1 } else { code }
+}
+
+/// JSON with lists in one order, for DVC prints sets; anything else line by line.
+fn normal(text: &str) -> Value {
+    fn sort(value: &mut Value) {
+        match value {
+            Value::Array(items) => {
+                items.iter_mut().for_each(sort);
+                items.sort_by_key(ToString::to_string);
+            }
+            Value::Object(map) => {
+                map.values_mut().for_each(sort);
+                map.sort_keys();
+            }
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned()));
+    sort(&mut value);
+    value
+}
+
+fn toggle(list: &mut Vec<u8>, item: u8) {
+    match list.iter().position(|known| *known == item) {
+        Some(at) => drop(list.remove(at)),
+        None => list.push(item),
+    }
+}
+
+impl Side {
+    fn env(&self) -> Vec<(String, String)> {
+        let home = self.home.to_str().unwrap();
+        let pairs = [
+            ("HOME", home),
+            ("TWIN", home),
+            ("DVC_SITE_CACHE_DIR", &format!("{home}/site")),
+            ("DVC_NO_ANALYTICS", "1"),
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("LC_ALL", "C.UTF-8"),
+            ("SHELL", "/bin/sh"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_SYSTEM", "/dev/null"),
+            ("GIT_AUTHOR_NAME", "t"),
+            ("GIT_AUTHOR_EMAIL", "t@t"),
+            ("GIT_COMMITTER_NAME", "t"),
+            ("GIT_COMMITTER_EMAIL", "t@t"),
+        ];
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn lemnis(&self, arguments: &[&str]) -> Answer {
+        let output = Command::new(env!("CARGO_BIN_EXE_lemnis"))
+            .args(arguments)
+            .current_dir(&self.repo)
+            .env_clear()
+            .envs(self.env())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Answer {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let output = Command::new("git")
+            .args(arguments)
+            .current_dir(&self.repo)
+            .env_clear()
+            .envs(self.env())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Replaces what is there: a link must not lead into the cache.
+    fn write(&self, path: &str, content: &str) {
+        let mut path = self.repo.join(path);
+        if path.is_dir() {
+            path = path.join("a");
+        }
+        let mut parent = path.parent().unwrap().to_path_buf();
+        while !parent.exists() {
+            assert!(parent.pop());
+        }
+        if !parent.is_dir() {
+            fs::remove_file(parent).unwrap();
+        }
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::remove_file(&path).ok();
+        fs::write(path, content).unwrap();
+    }
+
+    fn write_changed(&self, path: &str, content: Option<&str>) {
+        match content {
+            None => self.remove(path),
+            Some(content) if fs::read(self.repo.join(path)).is_ok_and(|now| now == content.as_bytes()) => {}
+            Some(content) => self.write(path, content),
+        }
+    }
+
+    fn remove(&self, path: &str) {
+        let path = self.repo.join(path);
+        if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(path).ok()
+        } else {
+            fs::remove_file(path).ok()
+        };
+    }
+
+    fn touch(&self, path: &str) {
+        let path = self.repo.join(path);
+        if let Ok(file) = fs::File::open(if path.is_dir() { path.join("a") } else { path }) {
+            file.set_modified(std::time::SystemTime::now()).unwrap();
+        }
+    }
+
+    /// The stages that ran since it was asked last.
+    fn take_log(&self) -> Vec<String> {
+        let path = self.home.join("log");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        fs::remove_file(path).ok();
+        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
+        // the order between files is that of the file system
+        names.sort();
+        names
+    }
+
+    /// Everything below `path` apart from what each keeps for itself.
+    fn files(&self, path: &str) -> Files {
+        let mut files = Files::new();
+        walk(&self.repo, &self.repo.join(path), &mut files);
+        files
+    }
+
+    /// What Git would keep: neither outputs nor the cache.
+    fn tracked_by_git(&self) -> Files {
+        let output = Command::new("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(&self.repo)
+            .env_clear()
+            .envs(self.env())
+            .output()
+            .unwrap();
+        let names = String::from_utf8(output.stdout).unwrap();
+        let content = |name: &str| {
+            fs::read(self.repo.join(name)).ok().map(|content| (name.to_owned(), (String::new(), content)))
+        };
+        names.split('\0').filter(|name| !name.is_empty()).filter_map(content).collect()
+    }
+}
+
+fn walk(root: &Path, dir: &Path, files: &mut Files) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        if [".git", ".dvc/tmp", ".dvc/config.local"].contains(&name.as_str()) {
+            continue;
+        }
+        // DVC sometimes keeps a directory's object where DVC 2 looked for it as well
+        if name.strip_prefix(".dvc/cache/").is_some_and(|rest| rest.len() == 2) {
+            continue;
+        }
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if meta.is_symlink() {
+            let target = fs::read_link(&path).unwrap();
+            let target = target.strip_prefix(root).unwrap_or(&target).to_str().unwrap().to_owned();
+            files.insert(name, ("link".into(), target.into_bytes()));
+        } else if meta.is_dir() {
+            // empty ones are nobody's data
+            walk(root, &path, files);
+        } else {
+            let linked = if meta.nlink() > 1 { ", hard-linked" } else { "" };
+            let kind = format!("file {:o}{linked}", meta.permissions().mode() & 0o7777);
+            files.insert(name, (kind, fs::read(&path).unwrap()));
+        }
+    }
+}
