@@ -377,6 +377,7 @@ fn new_stage(path: &Path, dvc_file: &Path) -> Stage {
         remote: None,
         push: true,
         recorded: None,
+        versions: None,
     };
     Stage {
         name: None,

@@ -72,6 +72,8 @@ mod template;
 mod tracking;
 mod transfer;
 mod values;
+mod versioned;
+mod versions;
 mod workspace;
 mod yaml;
 

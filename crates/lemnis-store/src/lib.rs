@@ -31,7 +31,7 @@ use sqlx::{ConnectOptions, Connection};
 
 pub use artifacts::artifacts;
 pub use error::Error;
-pub use remotes::{CloudEnvironment, open_remote};
+pub use remotes::{AskSecret, CloudEnvironment, open_remote};
 
 pub(crate) use error::{Fail, Fault};
 pub(crate) use names::Names;

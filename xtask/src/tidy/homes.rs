@@ -11,7 +11,7 @@ struct Home {
 }
 
 /// One line a family.
-const HOMES: [Home; 8] = [
+const HOMES: [Home; 9] = [
     Home { crates: &["arrow*", "parquet*", "datafusion*", "ballista*"], homes: &["lemnis-table"] },
     Home { crates: &["prost*", "ort", "tract*"], homes: &["lemnis-model"] },
     Home { crates: &["axum*"], homes: &["lemnis-server", "lemnis-serving"] },
@@ -21,6 +21,7 @@ const HOMES: [Home; 8] = [
         crates: &["object_store"],
         homes: &["lemnis-store", "lemnis-data", "lemnis-app", "lemnis-server", "lemnis-testkit", "lemnis"],
     },
+    Home { crates: &["russh*"], homes: &["lemnis-store"] },
     Home { crates: &["clap*", "indicatif", "comfy-table"], homes: &["lemnis"] },
     Home { crates: &["kube*", "k8s-openapi", "oci-*"], homes: &["lemnis-flow", "lemnis-deploy"] },
 ];

@@ -230,7 +230,9 @@ impl Loader<'_> {
         let path = stage::resolve(self.repo, wdir, text, "output", &self.at(line))?;
         let def_path = fsx::relative(&path, wdir);
         let (remote, push) = (None, true);
-        let mut out = Out { def_path, path, kind, cache: true, persist: false, remote, push, recorded: None };
+        let (recorded, versions) = (None, None);
+        let mut out =
+            Out { def_path, path, kind, cache: true, persist: false, remote, push, recorded, versions };
         let mut known: Vec<&str> = FLAGS.to_vec();
         if kind == OutKind::Plot {
             known.extend(PLOT_FLAGS);

@@ -215,8 +215,17 @@ fn stage_of(repo: &Repo, out: &Path, dvc_file: &Path) -> Result<Stage> {
         ));
     }
     let kind = OutKind::Out;
-    let out =
-        Out { def_path, path, kind, cache: true, persist: false, remote: None, push: true, recorded: None };
+    let out = Out {
+        def_path,
+        path,
+        kind,
+        cache: true,
+        persist: false,
+        remote: None,
+        push: true,
+        recorded: None,
+        versions: None,
+    };
     Ok(Stage {
         name: None,
         file: dvc_file.to_path_buf(),
