@@ -120,10 +120,9 @@ struct Ssh {
 
 impl Ssh {
     fn start(test: &str) -> Option<Self> {
-        let paths = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-            .chain([PathBuf::from("/usr/sbin")])
-            .map(|dir| dir.join("sshd"));
-        let Some(sshd) = paths.into_iter().find(|path| path.is_file()) else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let dirs = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+        let Some(sshd) = dirs.map(|dir| dir.join("sshd")).find(|path| path.is_file()) else {
             eprintln!("skipped {test}: there is no sshd (`cargo xtask setup` installs it)");
             return None;
         };
