@@ -1,4 +1,4 @@
-//! What the tests need besides Rust: a browser with its driver, Git, and Python with the original tools.
+//! What the tests need besides Rust: a browser with its driver, Git, an SSH server, and Python with the original tools.
 //!
 //! Nothing is done twice: programs that are there stay as they are, and the Python environment is kept while its
 //! requirements are the same. What cannot be installed is named, and the tests that need it skip themselves.
@@ -12,11 +12,12 @@ use anyhow::{Context, bail};
 use crate::workspace::Workspace;
 
 /// A program that tests start, and the Debian package that brings it.
-const PROGRAMS: [(&[&str], &str); 4] = [
+const PROGRAMS: [(&[&str], &str); 5] = [
     (&["git"], "git"),
     (&["chromedriver"], "chromium-driver"),
     (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
     (&["python3"], "python3"),
+    (&["sshd", "/usr/sbin/sshd"], "openssh-server"),
 ];
 
 /// What the tests find.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::fsx;
@@ -10,6 +11,7 @@ use crate::index::Index;
 use crate::repo::Repo;
 use crate::revision::{self, Revisions};
 use crate::stage::{Out, OutKind, Stage};
+use crate::versions::{Place, Versions};
 
 /// Which data to transfer; nothing set means all data of the workspace.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +47,10 @@ pub(crate) struct Wanted {
     pub(crate) remote: Option<String>,
     pub(crate) push: bool,
     pub(crate) kind: OutKind,
+    /// Where the output is recorded.
+    pub(crate) place: Place,
+    /// What a versioned remote calls the recorded content.
+    pub(crate) versions: Option<Arc<Versions>>,
     /// The `.dvc` file, when it imports the output from another repository.
     pub(crate) repo_import: Option<PathBuf>,
 }
@@ -190,6 +196,8 @@ pub(crate) fn want(repo: &Repo, stage: &Stage, out: &Out, parts: Option<Vec<Stri
         remote: out.remote.as_ref().map(|name| name.to_lowercase()),
         push: out.push,
         kind: out.kind,
+        place: Place::of(stage, out),
+        versions: out.versions.clone(),
         repo_import: imported.then(|| stage.file.clone()),
     })
 }

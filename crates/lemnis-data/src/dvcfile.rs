@@ -3,11 +3,13 @@
 //! A rewrite changes only what changed, so that comments and annotations stay.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::hash::{HashName, Recorded};
 use crate::repo::Repo;
 use crate::stage::{self, At, Dep, HASH_KEYS, Out, OutKind, Stage, fields};
+use crate::versions::{self, Versions};
 use crate::yaml::{Key, Map, Value, emit, parse, rewrite};
 use crate::{Error, fsx};
 
@@ -78,6 +80,7 @@ pub(crate) fn read(repo: &Repo, path: &Path, text: &str) -> Result<Stage> {
             push: flag("push", true)?,
             drawing: Map::new(),
             recorded: stage::recorded(node, &file)?,
+            versions: Versions::read(node, &file)?.map(Arc::new),
         });
     }
     for node in deps.map(|node| stage::list(node, &file, "'deps'")).transpose()?.unwrap_or_default() {
@@ -236,6 +239,11 @@ fn entry(mut kept: Map, def_path: &str, recorded: &Recorded) -> Map {
         entry.insert("hash".into(), Value::from("md5"));
     }
     entry.insert("path".into(), Value::from(def_path));
+    if recorded.is_dir()
+        && versions::tree_of_value(kept.get("files")).as_deref() == Some(recorded.md5.as_str())
+    {
+        return kept;
+    }
     // What a versioned remote calls the content holds as long as the content does.
     let same = kept.get("md5").and_then(Value::as_str) == Some(recorded.md5.as_str());
     for key in HASH_KEYS.iter().chain(&["path", "files"]) {

@@ -76,6 +76,8 @@ mod tracking;
 mod transfer;
 mod unpushed;
 mod values;
+mod versioned;
+mod versions;
 mod walk;
 mod workspace;
 mod yaml;

@@ -3,6 +3,7 @@
 //! Only the entry of a stage that ran changes; entries of other stages, comments and order stay.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{HashName, Recorded};
 use crate::repo::Repo;
-use crate::stage::{self, At, Stage, fields};
+use crate::stage::{self, At, Out, Stage, fields};
+use crate::versions::Versions;
 use crate::yaml::{Key, Map, Node, Shared, Value, emit_shared, parse, set_stage};
 
 const STAGE: [&str; 4] = ["cmd", "deps", "params", "outs"];
@@ -26,6 +28,8 @@ pub(crate) struct LockEntry {
     pub(crate) deps: IndexMap<String, Option<Recorded>>,
     pub(crate) params: IndexMap<String, Map>,
     pub(crate) outs: IndexMap<String, Option<Recorded>>,
+    /// What a versioned remote calls the content of outputs.
+    pub(crate) versions: IndexMap<String, Arc<Versions>>,
 }
 
 /// Reads the lock file; empty when it is not there.
@@ -84,7 +88,14 @@ pub(crate) fn entry(node: &Node, file: &str, name: &str) -> Result<LockEntry> {
             params.insert(path.text.clone(), values);
         }
     }
-    Ok(LockEntry { cmd, deps: paths("deps")?, params, outs: paths("outs")? })
+    let mut versions = IndexMap::new();
+    for item in node.get("outs").map(|list| stage::list(list, file, "outs")).transpose()?.unwrap_or_default()
+    {
+        if let Some((path, known)) = item.get("path").zip(Versions::read(item, file)?) {
+            versions.insert(stage::text(path, file, "'path'")?.to_owned(), Arc::new(known));
+        }
+    }
+    Ok(LockEntry { cmd, deps: paths("deps")?, params, outs: paths("outs")?, versions })
 }
 
 /// Fills what the lock knows into the stage.
@@ -96,6 +107,7 @@ pub(crate) fn fill(stage: &mut Stage, entry: Option<&LockEntry>) {
     }
     for out in &mut stage.outs {
         out.recorded = entry.outs.get(&out.def_path).cloned().flatten();
+        out.versions = entry.versions.get(&out.def_path).cloned();
     }
     for dep in &mut stage.params {
         dep.recorded = entry.params.get(&dep.def_path).map(|values| {
@@ -108,16 +120,20 @@ pub(crate) fn fill(stage: &mut Stage, entry: Option<&LockEntry>) {
     }
 }
 
-/// The body of a stage's entry from what its dependencies and outputs record now.
+/// The body of a stage's entry from what its dependencies and outputs record now, without versions.
 pub(crate) fn body(stage: &Stage) -> Value {
+    body_with(stage, |out| line(&out.def_path, out.recorded.as_ref()))
+}
+
+fn body_with(stage: &Stage, out_line: impl Fn(&Out) -> Map) -> Value {
     let mut body = Map::new();
     if let Some(cmd) = &stage.cmd {
         body.insert("cmd".into(), cmd.to_value());
     }
     let mut deps: Vec<_> = stage.deps.iter().map(|dep| (&dep.def_path, &dep.recorded)).collect();
-    let mut outs: Vec<_> = stage.outs.iter().map(|out| (&out.def_path, &out.recorded)).collect();
+    let mut outs: Vec<&Out> = stage.outs.iter().collect();
     deps.sort_by_key(|(path, _)| path.as_str());
-    outs.sort_by_key(|(path, _)| path.as_str());
+    outs.sort_by_key(|out| out.def_path.as_str());
     let list = |items: &[(&String, &Option<Recorded>)]| {
         Value::Seq(items.iter().map(|(path, recorded)| Value::Map(line(path, recorded.as_ref()))).collect())
     };
@@ -137,7 +153,7 @@ pub(crate) fn body(stage: &Stage) -> Value {
         body.insert("params".into(), Value::Map(files));
     }
     if !outs.is_empty() {
-        body.insert("outs".into(), list(&outs));
+        body.insert("outs".into(), Value::Seq(outs.iter().map(|out| Value::Map(out_line(out))).collect()));
     }
     Value::Map(body)
 }
@@ -155,11 +171,24 @@ pub(crate) fn line(path: &str, recorded: Option<&Recorded>) -> Map {
     map
 }
 
+/// The line of an output that keeps the versions of content that is still the same.
+fn versioned_line(out: &Out) -> Map {
+    let same = |versions: &&Arc<Versions>| out.recorded.as_ref().is_some_and(|now| now.md5 == versions.md5);
+    let Some(versions) = out.versions.as_ref().filter(same) else {
+        return line(&out.def_path, out.recorded.as_ref());
+    };
+    let mut map = Map::new();
+    map.insert("path".into(), Value::from(out.def_path.as_str()));
+    map.insert("hash".into(), Value::from("md5"));
+    versions.put(&mut map);
+    map
+}
+
 /// Writes the stage's entry into its lock file.
 pub(crate) fn save(repo: &Repo, stage: &Stage) -> Result<()> {
     let Some(name) = &stage.name else { return Ok(()) };
     let path = stage.lock_path();
-    let body = body(stage);
+    let body = body_with(stage, versioned_line);
     let old = fsx::read_text(&path)?.unwrap_or_default();
     let text = if old.trim().is_empty() {
         let stages: Map = std::iter::once((Key::from(name.as_str()), body)).collect();

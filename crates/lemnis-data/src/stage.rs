@@ -1,11 +1,13 @@
 //! What a stage is: a command or a tracked file, with what it needs and what it makes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{HashName, Recorded, is_oid};
 use crate::repo::Repo;
+use crate::versions::{self, Versions};
 use crate::yaml::{Kind, Map, Node, Value};
 
 /// A stage of a `dvc.yaml`, or the one that a `.dvc` file holds.
@@ -118,6 +120,8 @@ pub(crate) struct Out {
     /// How a plot is to be drawn: `x`, `template` and the like.
     pub(crate) drawing: Map,
     pub(crate) recorded: Option<Recorded>,
+    /// What a versioned remote calls the recorded content.
+    pub(crate) versions: Option<Arc<Versions>>,
 }
 
 impl Stage {
@@ -245,6 +249,9 @@ pub(crate) fn recorded(node: &Node, file: &str) -> Result<Option<Recorded>> {
         Some(Value::Str(name)) if name == "md5" => HashName::Md5,
         Some(_) => return Err(at.error("the only hash that is supported is md5")),
     };
+    if let Some(files) = node.get("files").filter(|files| !files.is_null()) {
+        return versions::recorded_dir(files, file, name);
+    }
     let number = |key: &str| -> Result<Option<u64>> {
         match node.get(key) {
             None => Ok(None),

@@ -17,6 +17,7 @@ use crate::index::Index;
 use crate::remote::{Moved, Object, OpenStore, Progress, Remote};
 use crate::repo::Repo;
 use crate::stage::OutKind;
+use crate::versioned;
 use crate::workspace::Workspace;
 use lemnis_core::{Classify, ErrorKind};
 
@@ -73,7 +74,15 @@ pub fn push(
     let mut index = Index::load_locked(&workspace)?;
     let cache = &workspace.cache;
     let mut done = Pushed::default();
-    if request.run_cache {
+    let versioned = Remote::versioned_name(repo.config(), request.remote.as_deref());
+    let selection = &request.selection;
+    if versioned.is_some() && (selection.all_branches || selection.all_tags || selection.all_commits) {
+        return Err(Error::hinted(
+            "a versioned remote takes what the workspace records, not other revisions",
+            "check a revision out, then push it",
+        ));
+    }
+    if request.run_cache && versioned.is_none() {
         let remote = Remote::open(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
         done.pushed += remote.upload_runs(cache)?;
     }
@@ -82,12 +91,15 @@ pub fn push(
     let mut moved = Moved::default();
     let mut total = 0;
     if wanted.is_empty() {
-        Remote::open(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
+        Remote::open_any(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
     }
     for (name, wanted) in by_remote(wanted, request.remote.as_deref()) {
-        let remote = Remote::open(repo.config(), name.as_deref(), stores, request.jobs)?;
+        let remote = Remote::open_any(repo.config(), name.as_deref(), stores, request.jobs)?;
         let trust = !request.selection.targets.is_empty();
-        let sent = push_to(&remote, cache, wanted, trust, progress, &mut done.missing)?;
+        let sent = match remote.versioned {
+            true => versioned::push(repo, &remote, cache, &wanted, progress, &mut done.missing)?,
+            false => push_to(&remote, cache, wanted, trust, progress, &mut done.missing)?,
+        };
         total += sent.objects as usize + sent.failed.len();
         moved.add(sent);
     }
@@ -148,7 +160,8 @@ pub fn fetch(
     let mut index = Index::load_locked(&workspace)?;
     let cache = &workspace.cache;
     let mut done = Fetched::default();
-    if request.run_cache {
+    let versioned = Remote::versioned_name(repo.config(), request.remote.as_deref());
+    if request.run_cache && versioned.is_none() {
         let remote = Remote::open(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
         done.fetched += remote.download_runs(cache)?;
     }
@@ -172,8 +185,11 @@ pub fn fetch(
         if holds(cache, &wanted)? {
             continue;
         }
-        let remote = Remote::open(repo.config(), name.as_deref(), stores, request.jobs)?;
-        let got = fetch_from(&remote, cache, &wanted, progress, &mut done.missing)?;
+        let remote = Remote::open_any(repo.config(), name.as_deref(), stores, request.jobs)?;
+        let got = match remote.versioned {
+            true => versioned::fetch(repo, &remote, cache, &wanted, progress, &mut done.missing)?,
+            false => fetch_from(&remote, cache, &wanted, progress, &mut done.missing)?,
+        };
         total += got.objects as usize + got.failed.len();
         moved.add(got);
     }

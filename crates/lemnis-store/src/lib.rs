@@ -32,7 +32,7 @@ use sqlx::{ConnectOptions, Connection};
 
 pub use artifacts::artifacts;
 pub use error::Error;
-pub use remotes::{CloudEnvironment, open_remote};
+pub use remotes::{AskSecret, CloudEnvironment, open_remote};
 pub use webhook_sender::{HttpWebhookSender, WebhookSettings, webhook_sender};
 
 pub(crate) use error::{Fail, Fault};

@@ -9,6 +9,7 @@ mod mlflow;
 mod output;
 mod quickstart;
 mod serve;
+mod terminal;
 mod wiring;
 
 use std::process::ExitCode;

@@ -78,7 +78,10 @@ pub struct Clouds(lemnis_store::CloudEnvironment);
 impl Clouds {
     /// With credentials from the environment where a remote's options hold none.
     pub fn new() -> Self {
-        Self(lemnis_store::CloudEnvironment { variables: Context::variables() })
+        Self(lemnis_store::CloudEnvironment {
+            variables: Context::variables(),
+            ask_secret: Some(crate::terminal::ask_secret),
+        })
     }
 }
 

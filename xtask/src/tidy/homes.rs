@@ -22,6 +22,7 @@ const HOMES: [Home; 9] = [
         crates: &["object_store"],
         homes: &["lemnis-store", "lemnis-data", "lemnis-app", "lemnis-server", "lemnis-testkit", "lemnis"],
     },
+    Home { crates: &["russh*"], homes: &["lemnis-store"] },
     Home { crates: &["clap*", "indicatif", "comfy-table"], homes: &["lemnis"] },
     Home { crates: &["kube*", "k8s-openapi", "oci-*"], homes: &["lemnis-flow", "lemnis-deploy"] },
 ];

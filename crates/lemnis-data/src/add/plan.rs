@@ -167,6 +167,7 @@ fn new_stage(path: &Path, dvc_file: &Path) -> Stage {
         push: true,
         drawing: Default::default(),
         recorded: None,
+        versions: None,
     };
     Stage {
         name: None,

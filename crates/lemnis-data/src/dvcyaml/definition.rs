@@ -248,6 +248,7 @@ impl Loader<'_> {
             push,
             drawing: Default::default(),
             recorded: None,
+            versions: None,
         };
         let mut known: Vec<&str> = FLAGS.to_vec();
         if kind == OutKind::Plot {

@@ -225,6 +225,7 @@ fn stage_of(repo: &Repo, out: &Path, dvc_file: &Path) -> Result<Stage> {
         push: true,
         drawing: Default::default(),
         recorded: None,
+        versions: None,
     };
     Ok(Stage {
         name: None,

@@ -18,6 +18,7 @@ use crate::hash::HashName;
 use crate::remote::Moved;
 use crate::repo::Repo;
 use crate::transfer::{fetch_from, holds};
+use crate::versions::Place;
 
 /// A file in the making: where its content is, and where it goes below the destination.
 struct File {
@@ -48,7 +49,8 @@ impl Listing {
         };
         if let Some(repo) = &listing.repo {
             let index = Source::index(repo)?;
-            for out in index.stages.iter().flat_map(|stage| &stage.outs).filter(|out| out.cache) {
+            let outs = index.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)));
+            for (stage, out) in outs.filter(|(_, out)| out.cache) {
                 let Some(recorded) = out.recorded.clone() else { continue };
                 let mut wanted = Wanted {
                     label: repo.in_repo(&out.path),
@@ -57,6 +59,8 @@ impl Listing {
                     remote: out.remote.clone(),
                     push: true,
                     kind: out.kind,
+                    place: Place::of(stage, out),
+                    versions: out.versions.clone(),
                     repo_import: None,
                     recorded,
                 };

@@ -8,13 +8,15 @@ use super::place::Listing;
 use super::source::Source;
 use super::spec::{Document, Origin, RepoRef};
 use super::url::Thing;
+use crate::collect::{Wanted, want};
 use crate::error::{Error, Result};
 use crate::hash::HashName;
 use crate::index::Index;
+use crate::remote::Remote;
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
-use crate::{fsx, git};
+use crate::{fsx, git, versioned};
 
 /// How to update.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +48,17 @@ pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Re
     }
     chosen.sort_unstable();
     chosen.dedup();
-    if let Some(stage) = chosen.iter().map(|at| &index.stages[*at]).find(|stage| !stage.import) {
-        return Err(Error::invalid(format!("'{}' is no import", stage.address(repo))));
+    // Nothing is touched when one of the targets cannot be updated.
+    for stage in chosen.iter().map(|at| &index.stages[*at]).filter(|stage| !stage.import) {
+        worktree_of(repo, stage, options)?;
     }
     let mut updated = Vec::new();
     for at in chosen {
         let stage = &index.stages[at];
-        update_one(&mut workspace, stage, options, outside)?;
+        match stage.import {
+            true => update_one(&mut workspace, stage, options, outside)?,
+            false => follow_worktree(&mut workspace, stage, options, outside)?,
+        }
         updated.push(repo.in_repo(&stage.file));
     }
     if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
@@ -61,6 +67,51 @@ pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Re
     }
     workspace.close()?;
     Ok(updated)
+}
+
+/// The remote that each output of the stage was pushed to; an error when that is no worktree.
+fn worktree_of(repo: &Repo, stage: &Stage, options: &UpdateOptions) -> Result<Vec<(Wanted, String)>> {
+    let address = stage.address(repo);
+    let mut found = Vec::new();
+    for wanted in stage.outs.iter().filter(|out| out.cache).filter_map(|out| want(repo, stage, out, None)) {
+        let files = wanted.versions.iter().flat_map(|versions| &versions.files);
+        let pushed =
+            files.filter_map(|file| file.version.as_ref()).map(|version| version.remote.clone()).next();
+        let Some(name) = wanted.remote.clone().or(pushed) else {
+            return Err(Error::hinted(
+                format!("'{address}' is no import"),
+                "only imports, and what was pushed to a worktree remote, can be updated",
+            ));
+        };
+        let set = repo.config().remotes.get(&name.to_lowercase()).and_then(|options| options.get("worktree"));
+        if set.and_then(|value| crate::config::truth(value)) != Some(true) {
+            return Err(Error::invalid(format!(
+                "'{address}' is no import, and its remote '{name}' no worktree to follow"
+            )));
+        }
+        found.push((wanted, name));
+    }
+    if options.rev.is_some() || options.no_download {
+        return Err(Error::invalid("a worktree remote is followed to its newest state, with its data"));
+    }
+    Ok(found)
+}
+
+fn follow_worktree(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    options: &UpdateOptions,
+    outside: &Outside<'_>,
+) -> Result<()> {
+    let repo = workspace.repo;
+    for (wanted, name) in worktree_of(repo, stage, options)? {
+        if let Some(out) = stage.outs.iter().find(|out| out.path == wanted.path) {
+            refuse_unsaved(workspace, out)?;
+        }
+        let remote = Remote::open_any(repo.config(), Some(&name), outside.stores, outside.jobs)?;
+        versioned::update(workspace, &remote, &wanted, outside.progress)?;
+    }
+    Ok(())
 }
 
 fn update_one(

@@ -9,7 +9,7 @@ use super::place::{put, same_file};
 use super::spec::content_of;
 use crate::error::{Error, Result};
 use crate::fsx;
-use crate::hash::{self, HashName};
+use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::remote::{Remote, StoredFile, local_path};
 use crate::repo::Repo;
 use crate::workspace::Workspace;
@@ -74,6 +74,9 @@ impl Thing {
                     || Error::Missing { what: "file or directory", path: path.display().to_string() };
                 Ok(content_of(&snapshot.ok_or_else(missing)?.recorded))
             }
+            Self::Stored { remote, files, scheme } if scheme == "ssh" => {
+                Ok(content_of(&hashed(files, remote.md5_of(files)?)))
+            }
             Self::Stored { files, scheme, .. } => stored_content(files, scheme),
         }
     }
@@ -118,6 +121,21 @@ fn copy_all(from: &Path, to: &Path) -> Result<()> {
         copy_all(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
+}
+
+/// What files of a server that names no contents are, by their MD5.
+fn hashed(files: &[StoredFile], md5: Vec<String>) -> Recorded {
+    let size = Some(files.iter().map(|file| file.size).sum());
+    let mut tree: Vec<TreeFile> = Vec::with_capacity(files.len());
+    for (file, md5) in files.iter().zip(md5) {
+        if file.relpath.is_empty() {
+            return Recorded { name: HashName::Md5, md5, size, nfiles: None, isexec: false };
+        }
+        tree.push(TreeFile { relpath: file.relpath.clone(), md5 });
+    }
+    let nfiles = Some(tree.len() as u64);
+    let md5 = hash::tree_md5(&hash::tree_bytes(&mut tree));
+    Recorded { name: HashName::Md5, md5, size, nfiles, isexec: false }
 }
 
 /// Stores name contents by tag: S3, Google and Azure `etag`, HTTP `checksum`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 use lemnis_core::ErrorKind;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload, PutResult, WriteMultipart};
 use tokio::runtime::Runtime;
 
 use super::{Landing, Moved, Object, OpenError, OpenStore, Progress, Tally};
@@ -215,8 +215,12 @@ impl Cloud {
         })
     }
 
-    /// Sends the file; the store shows it only when all of it is there.
     async fn send(&self, path: &std::path::Path, below: &str) -> Result<u64> {
+        self.send_as(path, below).await.map(|(bytes, _)| bytes)
+    }
+
+    /// Sends the file; the store shows it only when all of it is there. Returns its size and what the store calls it.
+    pub(super) async fn send_as(&self, path: &std::path::Path, below: &str) -> Result<(u64, PutResult)> {
         let key = self.key(below)?;
         let io = |error| Error::io("read", path)(error);
         let mut file = File::open(path).map_err(io)?;
@@ -225,8 +229,8 @@ impl Cloud {
             let mut content = Vec::with_capacity(bytes as usize);
             file.read_to_end(&mut content).map_err(io)?;
             let payload = PutPayload::from(content);
-            self.store.put(&key, payload).await.map_err(self.failed("writing", below))?;
-            return Ok(bytes);
+            let put = self.store.put(&key, payload).await.map_err(self.failed("writing", below))?;
+            return Ok((bytes, put));
         }
         let part = PART_BYTES.max(bytes / MAX_PARTS + 1) as usize;
         let upload = self.store.put_multipart(&key).await.map_err(self.failed("writing", below))?;
@@ -248,8 +252,8 @@ impl Cloud {
             }
             upload.put(content.into());
         }
-        upload.finish().await.map_err(self.failed("writing", below))?;
-        Ok(bytes)
+        let put = upload.finish().await.map_err(self.failed("writing", below))?;
+        Ok((bytes, put))
     }
 
     /// A download may take long, but not stand still.
@@ -264,8 +268,20 @@ impl Cloud {
 
     /// Writes an object to a new file and returns its size and MD5.
     pub(super) async fn receive(&self, below: &str, to: &std::path::Path) -> Result<(u64, String)> {
+        self.receive_version(below, None, to).await
+    }
+
+    /// The same, of one version of it.
+    pub(super) async fn receive_version(
+        &self,
+        below: &str,
+        version: Option<String>,
+        to: &std::path::Path,
+    ) -> Result<(u64, String)> {
         let key = self.key(below)?;
-        let got = self.in_time(below, self.store.get(&key)).await?.map_err(self.failed("reading", below))?;
+        let options = GetOptions { version, ..GetOptions::default() };
+        let got = self.in_time(below, self.store.get_opts(&key, options)).await?;
+        let got = got.map_err(self.failed("reading", below))?;
         let mut content = got.into_stream();
         let mut file = fsx::create_new(to).map_err(Error::io("write", to))?;
         let (mut hasher, mut bytes) = (Hasher::default(), 0);
@@ -277,6 +293,21 @@ impl Cloud {
             bytes += chunk.len() as u64;
         }
         Ok((bytes, hasher.finish()))
+    }
+
+    /// The MD5 of what an object holds.
+    pub(super) async fn md5_of(&self, below: &str) -> Result<String> {
+        let key = self.key(below)?;
+        let got = self.in_time(below, self.store.get(&key)).await?.map_err(self.failed("reading", below))?;
+        let mut content = got.into_stream();
+        let mut hasher = Hasher::default();
+        loop {
+            let next = self.in_time(below, content.try_next()).await?;
+            let Some(chunk) = next.map_err(self.failed("reading", below))? else {
+                return Ok(hasher.finish());
+            };
+            hasher.update(&chunk);
+        }
     }
 
     /// The paths below `folder`, relative to the remote; `None` when the store cannot list.

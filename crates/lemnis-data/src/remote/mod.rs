@@ -9,6 +9,7 @@ mod local;
 mod runs;
 mod stored;
 mod sweep;
+mod versioned;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use object_store::ObjectStore;
 
 pub(crate) use landing::Landing;
 pub(crate) use stored::StoredFile;
+pub(crate) use versioned::{Fate, Item};
 
 use crate::cache::Cache;
 use crate::config::Config;
@@ -138,11 +140,37 @@ pub(crate) struct Remote {
     pub(crate) url: String,
     place: Place,
     jobs: usize,
+    /// Files lie under their own names, and their versions are recorded.
+    pub(crate) versioned: bool,
 }
 
 impl Remote {
-    /// Opens the remote `name`, or the default one. `jobs` is how many objects move at once.
+    /// Opens the remote `name`, or the default one, which must hold objects. `jobs` is how many move at once.
     pub(crate) fn open(
+        config: &Config,
+        name: Option<&str>,
+        stores: &dyn OpenStore,
+        jobs: Option<usize>,
+    ) -> Result<Self> {
+        if let Some(name) = Self::versioned_name(config, name) {
+            return Err(Error::config_hinted(
+                format!("the remote '{name}' is a versioned one, which holds no objects for this command"),
+                "versioned remotes have push, fetch, pull and update; name another remote with -r",
+            ));
+        }
+        Self::open_any(config, name, stores, jobs)
+    }
+
+    /// The name of the remote, when it keeps versions.
+    pub(crate) fn versioned_name(config: &Config, name: Option<&str>) -> Option<String> {
+        let name = name.or(config.remote.as_deref())?.to_lowercase();
+        let options = config.remotes.get(&name)?;
+        let set = |key: &str| options.get(key).is_some_and(|value| crate::config::truth(value) == Some(true));
+        (set("version_aware") || set("worktree")).then_some(name)
+    }
+
+    /// Opens the remote `name`, or the default one, whatever it holds.
+    pub(crate) fn open_any(
         config: &Config,
         name: Option<&str>,
         stores: &dyn OpenStore,
@@ -179,13 +207,19 @@ impl Remote {
                 format!("set it: lemnis remote modify {name} url URL"),
             ));
         }
-        for key in ["version_aware", "worktree"] {
-            if options.get(key).is_some_and(|value| crate::config::truth(value) == Some(true)) {
-                return Err(Error::hinted(
-                    format!("the remote '{name}' is set to {key}, which is not supported"),
-                    format!("use a remote without it: lemnis remote modify --unset {name} {key}"),
-                ));
-            }
+        let set = |key: &str| options.get(key).and_then(|value| crate::config::truth(value));
+        let (aware, worktree) = (set("version_aware"), set("worktree") == Some(true));
+        let versioned = aware == Some(true) || worktree;
+        if worktree && aware == Some(false) {
+            return Err(Error::config(format!(
+                "the remote '{name}' is set to worktree, which needs version_aware as well"
+            )));
+        }
+        if versioned && !url.starts_with("s3://") {
+            return Err(Error::config_hinted(
+                format!("the remote '{name}' cannot keep versions: only s3 remotes are supported so far"),
+                format!("use it without: lemnis remote modify --unset {name} version_aware"),
+            ));
         }
         let jobs = match (jobs, options.get("jobs")) {
             (Some(jobs), _) => Some(jobs),
@@ -194,7 +228,7 @@ impl Remote {
             })?),
             (None, None) => None,
         };
-        Self::at(&name, &url, &options, stores, jobs)
+        Ok(Self { versioned, ..Self::at(&name, &url, &options, stores, jobs)? })
     }
 
     /// A remote that no configuration names.
@@ -211,7 +245,8 @@ impl Remote {
             Some(path) => Place::Dir(path),
             None => Place::Store(cloud::Cloud::open(url, options, stores)?),
         };
-        Ok(Self { name: name.to_owned(), url: url.to_owned(), place, jobs })
+        let (name, url) = (name.to_owned(), url.to_owned());
+        Ok(Self { name, url, place, jobs, versioned: false })
     }
 
     /// Where `object` lies, for people.

@@ -31,6 +31,16 @@ impl Remote {
         }
     }
 
+    /// The MD5 of what each of the files holds; all of it is read.
+    pub(crate) fn md5_of(&self, files: &[StoredFile]) -> Result<Vec<String>> {
+        match &self.place {
+            Place::Dir(_) => Ok(Vec::new()),
+            Place::Store(cloud) => cloud.runtime.block_on(
+                stream::iter(files).map(|file| cloud.md5_of(&file.below)).buffered(self.jobs).try_collect(),
+            ),
+        }
+    }
+
     /// Writes what [`Remote::stored`] found: a file to `to`, or the files of a folder below it.
     pub(crate) fn receive_all(&self, files: &[StoredFile], to: &Path, progress: &dyn Progress) -> Result<()> {
         progress.expect("download", files.len() as u64);

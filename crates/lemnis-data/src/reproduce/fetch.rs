@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::imports::{self, Outside};
 use crate::remote::{OpenStore, Remote, Silent};
 use crate::transfer::{fetch_from, holds};
+use crate::versioned;
 use crate::workspace::Workspace;
 
 /// Fetches the objects of `wanted`.
@@ -29,8 +30,12 @@ fn fetch_one(workspace: &Workspace<'_>, wanted: &Wanted, stores: &dyn OpenStore)
         let outside = Outside { stores, progress: &Silent, jobs: None, environment: repo.environment() };
         imports::fetch_objects(repo, cache, wanted, &outside)?
     } else {
-        let remote = Remote::open(repo.config(), wanted.remote.as_deref(), stores, None)?;
-        fetch_from(&remote, cache, std::slice::from_ref(wanted), &Silent, &mut Vec::new())?
+        let remote = Remote::open_any(repo.config(), wanted.remote.as_deref(), stores, None)?;
+        let (wanted, missing) = (std::slice::from_ref(wanted), &mut Vec::new());
+        match remote.versioned {
+            true => versioned::fetch(repo, &remote, cache, wanted, &Silent, missing)?,
+            false => fetch_from(&remote, cache, wanted, &Silent, missing)?,
+        }
     };
     moved.failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }

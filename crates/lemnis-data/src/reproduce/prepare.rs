@@ -222,6 +222,7 @@ fn locked_entry(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Option<L
         deps: stage.deps.iter().map(|dep| (dep.def_path.clone(), dep.recorded.clone())).collect(),
         params: Default::default(),
         outs: stage.outs.iter().map(|out| (out.def_path.clone(), out.recorded.clone())).collect(),
+        versions: Default::default(),
     };
     Ok(runcache::complete(workspace, stage, &entry)?.then_some(entry))
 }

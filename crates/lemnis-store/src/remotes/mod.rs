@@ -1,9 +1,11 @@
-//! Opens the store behind a URL with DVC's remote options: S3, Google Cloud Storage, Azure Blob, HTTP(S), WebDAV.
+//! Opens the store behind a URL with DVC's remote options: S3, Google Cloud Storage, Azure Blob, HTTP(S), WebDAV,
+//! SSH.
 //!
 //! Credentials come from the options first, then from the environment that the caller passes, then from AWS's
 //! own files. TLS is rustls on ring for all of them.
 
 mod aws_files;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -30,7 +32,12 @@ type Options = BTreeMap<String, String>;
 pub struct CloudEnvironment {
     /// The process's environment.
     pub variables: BTreeMap<String, String>,
+    /// Asks a person for a secret, with the text that is given; `None` where nobody can be asked.
+    pub ask_secret: Option<AskSecret>,
 }
+
+/// Shows a text and returns what is typed, unseen.
+pub type AskSecret = fn(&str) -> std::io::Result<String>;
 
 /// The store of `url` and the path in it, without slashes at its ends. `options` are those of a DVC remote.
 /// Must be called inside a Tokio runtime's context, but not from async code.
@@ -62,7 +69,11 @@ pub fn open_remote(
         "http" | "https" | "webdav" | "webdavs" => {
             (Arc::new(http(&parsed, options)?.build().map_err(build)?), String::new())
         }
-        scheme @ ("ssh" | "hdfs" | "webhdfs" | "gdrive" | "oss") => {
+        "ssh" => {
+            let runtime = tokio::runtime::Handle::try_current().map_err(|error| wrong(error.to_string()))?;
+            (runtime.block_on(ssh::open(&parsed, options, environment)).map_err(wrong)?, path)
+        }
+        scheme @ ("hdfs" | "webhdfs" | "gdrive" | "oss") => {
             return Err(wrong(format!("remotes over {scheme} are not supported")));
         }
         scheme => return Err(wrong(format!("'{scheme}' is no kind of remote"))),
@@ -302,7 +313,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_refused_and_a_password_is_not_shown() {
-        let error = open("ssh://me:secret@host/x", &[]).map(drop).expect_err("fails").to_string();
-        assert!(error.contains("over ssh") && !error.contains("secret"), "{error}");
+        let error = open("hdfs://me:secret@host/x", &[]).map(drop).expect_err("fails").to_string();
+        assert!(error.contains("over hdfs") && !error.contains("secret"), "{error}");
     }
 }
