@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lemnis_data::{
-    AddOptions, CheckoutOptions, Environment, InitOptions, ListOptions, Observer, Repo, Reproduce, StageOutcome,
-    StatusOptions, add, checkout, list, open_source, reproduce, status,
+    AddOptions, CheckoutOptions, Environment, InitOptions, ListOptions, Observer, Repo, Reproduce,
+    StageOutcome, StatusOptions, add, checkout, list, open_source, reproduce, status,
 };
 use tempfile::TempDir;
 
@@ -67,12 +67,14 @@ fn many_files(criterion: &mut Criterion) {
     };
     group.bench_function("hash", |bencher| {
         let options = AddOptions { no_commit: true, ..AddOptions::default() };
-        let hash = |(dir, repo, data): (TempDir, Repo, PathBuf)| (add(&repo, &[data], &options).unwrap(), dir);
+        let hash =
+            |(dir, repo, data): (TempDir, Repo, PathBuf)| (add(&repo, &[data], &options).unwrap(), dir);
         bencher.iter_batched(fresh, hash, BatchSize::PerIteration);
     });
     group.bench_function("hash and store", |bencher| {
         let options = AddOptions::default();
-        let store = |(dir, repo, data): (TempDir, Repo, PathBuf)| (add(&repo, &[data], &options).unwrap(), dir);
+        let store =
+            |(dir, repo, data): (TempDir, Repo, PathBuf)| (add(&repo, &[data], &options).unwrap(), dir);
         bencher.iter_batched(fresh, store, BatchSize::PerIteration);
     });
     let (dir, repo, data) = fresh();
