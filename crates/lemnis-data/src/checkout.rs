@@ -29,6 +29,8 @@ pub struct CheckoutOptions {
     pub recursive: bool,
     /// Outputs whose objects are not in the cache are no failure.
     pub allow_missing: bool,
+    /// Outputs that were never recorded are no failure.
+    pub allow_unrecorded: bool,
 }
 
 /// What a checkout changed. Paths are relative to where the repository was opened, directories end in `/`.
@@ -123,7 +125,8 @@ pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Re
         list.sort_by(|a, b| (!a.ends_with('/'), a).cmp(&(!b.ends_with('/'), b)));
         list.dedup();
     }
-    if done.failed.is_empty() || options.allow_missing {
+    let excused = |path: &String| options.allow_unrecorded && done.unrecorded.contains(path);
+    if options.allow_missing || done.failed.iter().all(excused) {
         Ok(done)
     } else {
         Err(Error::Incomplete { done: done.into() })

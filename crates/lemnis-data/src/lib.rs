@@ -35,7 +35,6 @@ mod gc;
 mod git;
 mod granular;
 mod hash;
-mod history;
 mod holder;
 mod hooks;
 mod ignore;

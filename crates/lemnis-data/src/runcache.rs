@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use crate::cache::prepare;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::sha256_bytes;
 use crate::lockfile::{self, LockEntry};
 use crate::pyjson::dumps;
-use crate::repo::umask;
 use crate::stage::{OutKind, Stage};
 use crate::workspace::Workspace;
 use crate::yaml::{Map, Shared, Value, emit_shared, parse};
@@ -47,16 +47,13 @@ pub(crate) fn save(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<()> {
     let Some(dir) = path.parent() else { return Ok(()) };
     workspace.cache.make_dirs(dir)?;
     let io = |error| Error::io("write", &path)(error);
-    let mut temp = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
-        .permissions(fs::Permissions::from_mode(0o666 & !umask()))
-        .tempfile_in(dir)
-        .map_err(io)?;
-    temp.write_all(emit_shared(&body, Shared::of_params(&body, 0)).as_bytes()).map_err(io)?;
-    temp.as_file().sync_all().map_err(io)?;
-    temp.persist(&path).map_err(|error| Error::io("write", &path)(error.error))?;
-    Ok(())
+    // what a killed process leaves there goes with the next operation
+    let holder = prepare(workspace.cache.scratch(), "objects-")?;
+    let temp = holder.path().join("entry");
+    let mut file = fsx::create_new(&temp).map_err(io)?;
+    file.write_all(emit_shared(&body, Shared::of_params(&body, 0)).as_bytes()).map_err(io)?;
+    file.sync_all().map_err(io)?;
+    fsx::rename(&temp, &path)
 }
 
 /// What the command made last time from the same inputs, when all of it is still in the cache.

@@ -73,7 +73,7 @@ pub fn finish(repo: &Repo) -> Result<()> {
 }
 
 fn data(repo: &Repo) -> Result<CheckedOut> {
-    let done = checkout(repo, &[], CheckoutOptions::default())?;
+    let done = checkout(repo, &[], CheckoutOptions { allow_unrecorded: true, ..CheckoutOptions::default() })?;
     fsx::remove(&note(repo))?;
     Ok(done)
 }

@@ -69,7 +69,11 @@ pub fn switch_branch(
             ));
         }
     }
-    let data = checkout(repo, &[], CheckoutOptions { allow_missing, ..CheckoutOptions::default() })?;
+    let data = checkout(
+        repo,
+        &[],
+        CheckoutOptions { allow_missing, allow_unrecorded: true, ..CheckoutOptions::default() },
+    )?;
     Ok(Switched { branch: name.to_owned(), commit, created: create, data })
 }
 

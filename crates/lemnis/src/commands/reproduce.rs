@@ -145,11 +145,9 @@ fn run(context: &Context, root: &Path, copy: &Path) -> Result<Vec<Compared>, Fai
         return Err(Failure::new(ErrorKind::Conflict, "that commit has no dvc.lock to compare with")
             .with_hint("commit dvc.lock after `lemnis repro`, before the version is submitted"));
     }
-    match lemnis_data::checkout(&repo, &[], CheckoutOptions::default()) {
-        // stages that were never recorded are run like the others
-        Err(lemnis_data::Error::Incomplete { done }) if done.failed == done.unrecorded => {}
-        other => drop(other?),
-    }
+    // stages that were never recorded are run like the others
+    let options = CheckoutOptions { allow_unrecorded: true, ..CheckoutOptions::default() };
+    lemnis_data::checkout(&repo, &[], options)?;
     let mut watcher = Watcher::new(context, copy.to_path_buf());
     if !context.json && !context.quiet {
         watcher.show = Show::Named;

@@ -47,6 +47,7 @@ pub fn run(context: &Context, arguments: &Checkout) -> Result<u8, Failure> {
         with_deps: arguments.with_deps,
         recursive: arguments.recursive,
         allow_missing: arguments.allow_missing,
+        allow_unrecorded: false,
     };
     lemnis_data::finish_merge(&repo)?;
     match lemnis_data::checkout(&repo, &arguments.targets, options) {

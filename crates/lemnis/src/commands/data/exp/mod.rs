@@ -200,7 +200,9 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
         ExpCommand::List(arguments) => list(context, &repo, arguments)?,
         ExpCommand::Apply { name } => {
             let applied = lemnis_data::apply_experiment(&repo, name)?;
-            lemnis_data::checkout(&repo, &[], CheckoutOptions { force: true, ..CheckoutOptions::default() })?;
+            let options =
+                CheckoutOptions { force: true, allow_unrecorded: true, ..CheckoutOptions::default() };
+            lemnis_data::checkout(&repo, &[], options)?;
             let text =
                 format!("Changes for experiment '{name}' have been applied to your current workspace.");
             say(context, &applied, text)?;
