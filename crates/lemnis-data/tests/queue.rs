@@ -85,7 +85,9 @@ fn a_queued_experiment_leaves_the_workspace_alone_until_it_is_applied() {
     assert!(shown.contains("\"state\": \"queued\""), "{shown}");
 
     assert_eq!(run_next(&repo).as_deref(), Some("q1"));
-    assert_eq!(project.files(), before);
+    let mut after = project.files();
+    after.retain(|file| before.contains(file) || !file.0.starts_with(".dvc/cache/"));
+    assert_eq!(after, before, "only the cache grows");
     assert_eq!(states(&repo), [("q1".to_owned(), TaskState::Success)]);
     assert_eq!(git(&project, &["worktree", "list"]).lines().count(), 1);
     assert_eq!(git(&project, &["for-each-ref", "refs/exps/celery"]), "");
