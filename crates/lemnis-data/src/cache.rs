@@ -306,7 +306,7 @@ impl Batch<'_> {
         if self.pending.len() > SYNC_EACH {
             fsx::sync_file_system(&self.cache.dir)?;
         } else {
-            self.pending.iter().try_for_each(|(temp, _)| {
+            self.pending.par_iter().try_for_each(|(temp, _)| {
                 fs::File::open(temp).and_then(|file| file.sync_all()).map_err(Error::io("sync", temp))
             })?;
         }
@@ -321,9 +321,10 @@ impl Batch<'_> {
         let trees = pending.partition_point(|(_, path)| path.extension().is_none());
         pending[..trees].par_iter().try_for_each(|(temp, path)| place(temp, path))?;
         pending[trees..].iter().try_for_each(|(temp, path)| place(temp, path))?;
-        if dirs.len() <= SYNC_EACH {
-            dirs.iter().for_each(|dir| fsx::sync_dir(dir));
+        if dirs.len() > SYNC_EACH {
+            return fsx::sync_file_system(&self.cache.dir);
         }
+        dirs.iter().for_each(|dir| fsx::sync_dir(dir));
         Ok(())
     }
 }

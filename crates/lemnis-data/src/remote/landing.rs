@@ -38,8 +38,9 @@ impl<'a> Landing<'a> {
         self.holder.path().join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
-    /// Takes over a complete file, made by [`fsx::create_object`], that is to become `target`.
+    /// Takes over a complete file that is to become `target`.
     pub(crate) fn take(&self, temp: PathBuf, target: PathBuf, bytes: u64) -> Result<()> {
+        fsx::chmod(&temp, fsx::OBJECT_MODE)?;
         if bytes < BIG_BYTES {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((temp, target));
             return Ok(());
@@ -73,6 +74,8 @@ impl<'a> Landing<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -86,6 +89,8 @@ mod tests {
         assert!(!target.exists());
         landing.settle().expect("settles");
         assert_eq!(fs::read_to_string(&target).expect("reads"), "x");
+        let mode = fs::metadata(&target).expect("stat").permissions().mode();
+        assert_eq!(mode & 0o7777, fsx::OBJECT_MODE, "an object is read-only and trusted");
         drop(landing);
         assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 1);
     }
