@@ -31,7 +31,7 @@ impl TestServer {
         let answer =
             self.v3("POST", "traces/search", json!({"locations": locations, "filter": filter})).await;
         let traces = answer["traces"].as_array().cloned().unwrap_or_default();
-        traces.iter().map(|trace| trace["trace_id"].as_str().unwrap().to_owned()).collect()
+        traces.iter().map(|trace| trace["trace_id"].as_str().unwrap_or_default().to_owned()).collect()
     }
 }
 

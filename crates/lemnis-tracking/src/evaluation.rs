@@ -172,10 +172,13 @@ impl RecordChange {
                         }
                     }
                 }
-                Some(value) if name == "outputs" && !value.is_null() => {
-                    if schema[name].as_object().is_none_or(Map::is_empty) && !schema[name].is_string() {
-                        schema[name] = kind(value).into();
-                    }
+                Some(value)
+                    if name == "outputs"
+                        && !value.is_null()
+                        && !schema[name].is_string()
+                        && schema[name].as_object().is_none_or(Map::is_empty) =>
+                {
+                    schema[name] = kind(value).into();
                 }
                 _ => {}
             }

@@ -133,6 +133,14 @@ pub struct Point {
     pub distinct: Option<String>,
 }
 
+/// What was found of one group.
+#[derive(Default)]
+struct Group {
+    values: Vec<f64>,
+    /// What is counted already.
+    counted: BTreeSet<String>,
+}
+
 /// One figure or several of one group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataPoint {
@@ -238,20 +246,20 @@ impl Query {
     /// The figures of `points`, by time bucket and then by dimensions; at most `limit` groups.
     pub fn compute(&self, points: Vec<Point>, limit: usize) -> Vec<DataPoint> {
         let length_ms = self.bucket_seconds.map(|seconds| seconds.saturating_mul(1000));
-        let mut groups: BTreeMap<(Option<i64>, Vec<String>), (Vec<f64>, BTreeSet<String>)> = BTreeMap::new();
+        let mut groups: BTreeMap<(Option<i64>, Vec<String>), Group> = BTreeMap::new();
         for point in points {
             let bucket = length_ms.map(|length| point.at_ms.div_euclid(length).saturating_mul(length));
-            let (values, distinct) = groups.entry((bucket, point.dimensions)).or_default();
+            let group = groups.entry((bucket, point.dimensions)).or_default();
             match point.distinct {
-                Some(text) if !distinct.insert(text.clone()) => {}
-                _ => values.push(point.value),
+                Some(text) if !group.counted.insert(text.clone()) => {}
+                _ => group.values.push(point.value),
             }
         }
         let mut found = Vec::new();
-        for ((bucket_ms, dimensions), (mut values, _)) in groups.into_iter().take(limit) {
-            values.sort_by(f64::total_cmp);
-            let values =
-                self.aggregations.iter().map(|wanted| (wanted.label(), wanted.of(&values))).collect();
+        for ((bucket_ms, dimensions), mut group) in groups.into_iter().take(limit) {
+            group.values.sort_by(f64::total_cmp);
+            let figures = self.aggregations.iter().map(|wanted| (wanted.label(), wanted.of(&group.values)));
+            let values = figures.collect();
             found.push(DataPoint { bucket_ms, dimensions, values });
         }
         if found.is_empty() && self.dimensions.is_empty() && length_ms.is_none() {

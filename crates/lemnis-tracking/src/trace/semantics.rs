@@ -66,7 +66,7 @@ pub fn translate(span: &mut Span) {
     }
 }
 
-fn first<'a>(attributes: &'a Attributes, names: Names) -> Option<&'a Value> {
+fn first(attributes: &Attributes, names: Names) -> Option<&Value> {
     names.iter().find_map(|name| attributes.get(*name))
 }
 

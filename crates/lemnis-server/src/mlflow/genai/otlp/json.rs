@@ -99,20 +99,18 @@ fn any(given: &Value) -> Result<Option<AnyValue>, ()> {
     let Value::Object(map) = given else { return if given.is_null() { Ok(None) } else { Err(()) } };
     let Some((name, value)) = map.iter().next() else { return Ok(None) };
     let value = match (name.as_str(), value) {
-        ("stringValue", value) => any_value::Value::StringValue(text(value)?),
-        ("boolValue", Value::Bool(flag)) => any_value::Value::BoolValue(*flag),
-        ("intValue", Value::Number(number)) => any_value::Value::IntValue(number.as_i64().ok_or(())?),
-        ("intValue", Value::String(text)) => any_value::Value::IntValue(text.parse().map_err(drop)?),
-        ("doubleValue", Value::Number(number)) => any_value::Value::DoubleValue(number.as_f64().ok_or(())?),
-        ("doubleValue", Value::String(text)) => any_value::Value::DoubleValue(text.parse().map_err(drop)?),
+        ("stringValue", value) => any_value::Value::String(text(value)?),
+        ("boolValue", Value::Bool(flag)) => any_value::Value::Bool(*flag),
+        ("intValue", Value::Number(number)) => any_value::Value::Int(number.as_i64().ok_or(())?),
+        ("intValue", Value::String(text)) => any_value::Value::Int(text.parse().map_err(drop)?),
+        ("doubleValue", Value::Number(number)) => any_value::Value::Double(number.as_f64().ok_or(())?),
+        ("doubleValue", Value::String(text)) => any_value::Value::Double(text.parse().map_err(drop)?),
         ("arrayValue", value) => {
             let values = each(&value["values"], |item| Ok(any(item)?.unwrap_or_default()))?;
-            any_value::Value::ArrayValue(ArrayValue { values })
+            any_value::Value::Array(ArrayValue { values })
         }
-        ("kvlistValue", value) => {
-            any_value::Value::KvlistValue(KeyValueList { values: pairs(&value["values"])? })
-        }
-        ("bytesValue", Value::String(text)) => any_value::Value::StringValue(text.clone()),
+        ("kvlistValue", value) => any_value::Value::Kvlist(KeyValueList { values: pairs(&value["values"])? }),
+        ("bytesValue", Value::String(text)) => any_value::Value::String(text.clone()),
         _ => return Err(()),
     };
     Ok(Some(AnyValue { value: Some(value) }))

@@ -149,15 +149,15 @@ fn attributes(pairs: Vec<KeyValue>) -> Attributes {
 fn value(any: Option<AnyValue>) -> Value {
     match any.and_then(|any| any.value) {
         None => Value::Null,
-        Some(any_value::Value::StringValue(text)) => text.into(),
-        Some(any_value::Value::BoolValue(flag)) => flag.into(),
-        Some(any_value::Value::IntValue(number)) => number.into(),
-        Some(any_value::Value::DoubleValue(number)) => number.into(),
-        Some(any_value::Value::ArrayValue(list)) => {
+        Some(any_value::Value::String(text)) => text.into(),
+        Some(any_value::Value::Bool(flag)) => flag.into(),
+        Some(any_value::Value::Int(number)) => number.into(),
+        Some(any_value::Value::Double(number)) => number.into(),
+        Some(any_value::Value::Array(list)) => {
             list.values.into_iter().map(|item| value(Some(item))).collect()
         }
-        Some(any_value::Value::KvlistValue(list)) => Value::Object(attributes(list.values)),
-        Some(any_value::Value::BytesValue(bytes)) => {
+        Some(any_value::Value::Kvlist(list)) => Value::Object(attributes(list.values)),
+        Some(any_value::Value::Bytes(bytes)) => {
             base64::engine::general_purpose::STANDARD.encode(bytes).into()
         }
     }
@@ -200,11 +200,10 @@ mod tests {
 
     #[test]
     fn values_nested_too_deep_are_refused() {
-        let mut any = AnyValue { value: Some(any_value::Value::BoolValue(true)) };
+        let mut any = AnyValue { value: Some(any_value::Value::Bool(true)) };
         for _ in 0..200 {
-            any = AnyValue {
-                value: Some(any_value::Value::ArrayValue(message::ArrayValue { values: vec![any] })),
-            };
+            any =
+                AnyValue { value: Some(any_value::Value::Array(message::ArrayValue { values: vec![any] })) };
         }
         let bytes = any.encode_to_vec();
         assert!(AnyValue::decode(&bytes[..]).is_err());
