@@ -13,8 +13,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 
-use message::{Broker, Message};
 pub use clean::clean_experiments;
+use message::{Broker, Message};
 pub use worker::{Worker, Workers, stop_workers, take_worker, worker_log, workers};
 
 use crate::error::{Error, Result};
