@@ -12,12 +12,13 @@ use anyhow::{Context, bail};
 use crate::workspace::Workspace;
 
 /// A program that tests start, and the Debian package that brings it.
-const PROGRAMS: [(&[&str], &str); 5] = [
+const PROGRAMS: [(&[&str], &str); 6] = [
     (&["git"], "git"),
     (&["chromedriver"], "chromium-driver"),
     (&["chromium", "chromium-browser", "google-chrome"], "chromium"),
     (&["python3"], "python3"),
     (&["sshd", "/usr/sbin/sshd"], "openssh-server"),
+    (&["initdb", "pg_ctlcluster"], "postgresql"),
 ];
 
 /// What the tests find.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lemnis_core::{Action, Clock, Event, EventLog, Principal};
+use lemnis_core::{Action, Clock, Event, EventLog, Leader, Principal};
 use lemnis_flow::Queue;
 use lemnis_quality::Verdicts;
 use lemnis_serving::{Endpoints, PredictionLog, Rollouts};
@@ -50,6 +50,8 @@ pub struct Ports {
     pub webhooks: Arc<dyn Webhooks>,
     /// How they are told.
     pub webhook_sender: Arc<dyn WebhookSender>,
+    /// Who acts for all servers that share the database.
+    pub leader: Arc<dyn Leader>,
     /// The bytes of artifacts.
     pub artifacts: Arc<dyn ObjectStore>,
 }

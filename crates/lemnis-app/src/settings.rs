@@ -35,6 +35,25 @@ pub struct Settings {
     /// What new data on a branch starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
+    /// Where the server keeps its state.
+    #[serde(default, skip_serializing_if = "StateSettings::is_empty")]
+    pub state: StateSettings,
+}
+
+/// Where the server keeps its state; what is left out stays in the project's folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSettings {
+    /// `postgres://user@host/name`, without a password.
+    pub database: Option<String>,
+    /// `s3://bucket/path`, `gs://bucket/path` or `azure://container/path`.
+    pub artifacts: Option<String>,
+}
+
+impl StateSettings {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One file of data and the suite it must satisfy.

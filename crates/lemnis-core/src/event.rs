@@ -38,6 +38,8 @@ pub trait EventLog: Send + Sync {
 pub struct LogError {
     /// `read` or `written`.
     pub action: &'static str,
+    /// Whether the store can be reached at all.
+    pub kind: ErrorKind,
     /// What the store said.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
@@ -45,6 +47,6 @@ pub struct LogError {
 
 impl Classify for LogError {
     fn kind(&self) -> ErrorKind {
-        ErrorKind::Internal
+        self.kind
     }
 }

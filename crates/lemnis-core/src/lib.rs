@@ -7,6 +7,7 @@ mod digest;
 mod error;
 mod event;
 mod file;
+mod leader;
 mod principal;
 
 pub use clock::{Clock, FixedClock, Millis, rfc3339};
@@ -14,4 +15,5 @@ pub use digest::Digest;
 pub use error::{Classify, ErrorKind};
 pub use event::{Event, EventLog, LogError};
 pub use file::write_whole;
+pub use leader::Leader;
 pub use principal::{Action, Principal, Role};

@@ -30,6 +30,8 @@ pub enum Error {
     /// The store that keeps the queue failed.
     #[error("the queue's store failed")]
     Store {
+        /// Whether it can be reached at all.
+        kind: ErrorKind,
         /// What the store said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -38,8 +40,8 @@ pub enum Error {
 
 impl Error {
     /// Wraps a failure of the store.
-    pub fn store(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Error::Store { source: Box::new(source) }
+    pub fn store(source: impl Classify + Send + Sync + 'static) -> Self {
+        Error::Store { kind: source.kind(), source: Box::new(source) }
     }
 }
 
@@ -47,7 +49,8 @@ impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Error::Invalid { .. } => ErrorKind::Invalid,
-            Error::File { .. } | Error::Store { .. } => ErrorKind::Internal,
+            Error::Store { kind, .. } => *kind,
+            Error::File { .. } => ErrorKind::Internal,
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum Error {
     /// The store that keeps verdicts failed.
     #[error("the store of verdicts failed")]
     Store {
+        /// Whether it can be reached at all.
+        kind: ErrorKind,
         /// What the store said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -51,15 +53,15 @@ pub enum Error {
 
 impl Error {
     /// A failure of the store.
-    pub fn store(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Error::Store { source: Box::new(source) }
+    pub fn store(source: impl Classify + Send + Sync + 'static) -> Self {
+        Error::Store { kind: source.kind(), source: Box::new(source) }
     }
 }
 
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::Store { .. } => ErrorKind::Internal,
+            Error::Store { kind, .. } => *kind,
             Error::Table(error) => error.kind(),
             _ => ErrorKind::Invalid,
         }

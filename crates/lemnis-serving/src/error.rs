@@ -76,6 +76,8 @@ pub enum Error {
     /// The store that keeps endpoints and rollouts failed.
     #[error("the serving store failed")]
     Store {
+        /// Whether it can be reached at all.
+        kind: ErrorKind,
         /// What the store said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -84,8 +86,8 @@ pub enum Error {
 
 impl Error {
     /// Wraps a failure of the store.
-    pub fn store(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Error::Store { source: Box::new(source) }
+    pub fn store(source: impl Classify + Send + Sync + 'static) -> Self {
+        Error::Store { kind: source.kind(), source: Box::new(source) }
     }
 }
 
@@ -96,11 +98,10 @@ impl Classify for Error {
             Error::NotUp { .. } => ErrorKind::Unavailable,
             Error::Policy { .. } => ErrorKind::Invalid,
             Error::Conflict { .. } => ErrorKind::Conflict,
-            Error::Predict { .. }
-            | Error::Drill { .. }
-            | Error::Log { .. }
-            | Error::LogStopped
-            | Error::Store { .. } => ErrorKind::Internal,
+            Error::Predict { .. } | Error::Drill { .. } | Error::Log { .. } | Error::LogStopped => {
+                ErrorKind::Internal
+            }
+            Error::Store { kind, .. } => *kind,
         }
     }
 

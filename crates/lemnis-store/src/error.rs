@@ -1,44 +1,72 @@
-//! What can go wrong between us and SQLite, or a remote.
+//! What can go wrong between us and the database, or a remote.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use lemnis_core::{Classify, ErrorKind, LogError};
 
+use crate::sql;
+
 /// The store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database cannot be opened.
-    #[error("the database {path} cannot be opened")]
+    #[error("the database {place} cannot be opened")]
     Open {
-        /// Which file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// Which file, or which URL without its password.
+        place: String,
+        /// What the database said.
         #[source]
-        source: sqlx::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// It may be reached later.
+        away: bool,
     },
     /// The schema cannot be brought up to date.
     #[error("the database's schema cannot be brought up to date")]
     Migrate {
         /// What stands in the way.
         #[source]
-        source: sqlx::migrate::MigrateError,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A newer Lemnis wrote the database.
+    #[error("the database has schema {found}, and this lemnis knows {known}")]
+    TooNew {
+        /// The number of its newest migration.
+        found: i64,
+        /// The number of ours.
+        known: i64,
     },
     /// A statement failed.
     #[error("a database statement failed")]
     Sql {
-        /// What SQLite said.
+        /// What the database said.
         #[source]
-        source: sqlx::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The transaction that this job shared with others was lost.
+    /// The database cannot be reached now.
+    #[error("the database cannot be reached")]
+    Away {
+        /// What stands in the way.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The transaction of this job was lost, or whether it was committed is not known.
     #[error("the transaction was not committed")]
     Lost {
-        /// What SQLite said.
+        /// What the database said.
         #[source]
-        source: Arc<sqlx::Error>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
+        /// The connection broke.
+        away: bool,
     },
-    /// The task that writes has ended.
+    /// The thread that writes cannot be started.
+    #[error("the thread that writes to the database cannot be started")]
+    Thread {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The thread that writes has ended.
     #[error("the database no longer takes writes")]
     Stopped,
     /// A remote cannot be opened.
@@ -60,21 +88,42 @@ pub enum Error {
     },
 }
 
+impl Error {
+    pub(crate) fn open(place: impl std::fmt::Display, source: sql::Error) -> Self {
+        Error::Open { place: place.to_string(), away: source.is_away(), source: Box::new(source) }
+    }
+
+    pub(crate) fn lost(source: Arc<sql::Error>) -> Self {
+        Error::Lost { away: source.is_away(), source }
+    }
+
+    fn statement(source: sql::Error) -> Self {
+        match source.is_away() {
+            true => Error::Away { source: Box::new(source) },
+            false => Error::Sql { source: Box::new(source) },
+        }
+    }
+}
+
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Error::Remote { .. } => ErrorKind::Invalid,
+            Error::Away { .. } | Error::Open { away: true, .. } | Error::Lost { away: true, .. } => {
+                ErrorKind::Unavailable
+            }
             _ => ErrorKind::Internal,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Migrate { source: sqlx::migrate::MigrateError::VersionMissing(_) } => {
-                Some("a newer lemnis wrote this database: update lemnis".to_owned())
+            Error::TooNew { .. } => Some("a newer lemnis wrote this database: update lemnis".to_owned()),
+            Error::Open { place, .. } if !place.contains("://") => {
+                Some(format!("check that {place} is a writable file or folder"))
             }
-            Error::Open { path, .. } => {
-                Some(format!("check that {} is a writable file or folder", path.display()))
+            Error::Open { .. } => {
+                Some("check that the database runs and that the URL and password fit".to_owned())
             }
             _ => None,
         }
@@ -85,7 +134,7 @@ impl Classify for Error {
 #[derive(Debug)]
 pub(crate) enum Fail<E> {
     /// A statement failed.
-    Sql(sqlx::Error),
+    Sql(sql::Error),
     /// The domain refuses.
     Domain(E),
 }
@@ -93,14 +142,14 @@ pub(crate) enum Fail<E> {
 impl<E: Fault> Fail<E> {
     pub(crate) fn into_domain(self) -> E {
         match self {
-            Fail::Sql(source) => E::fault(Error::Sql { source }),
+            Fail::Sql(source) => E::fault(Error::statement(source)),
             Fail::Domain(error) => error,
         }
     }
 }
 
-impl<E> From<sqlx::Error> for Fail<E> {
-    fn from(error: sqlx::Error) -> Self {
+impl<E> From<sql::Error> for Fail<E> {
+    fn from(error: sql::Error) -> Self {
         Fail::Sql(error)
     }
 }
@@ -124,6 +173,6 @@ impl From<lemnis_tracking::Error> for Fail<lemnis_tracking::Error> {
 
 impl Fault for LogError {
     fn fault(error: Error) -> Self {
-        LogError { action: "used", source: Box::new(error) }
+        LogError { action: "used", kind: error.kind(), source: Box::new(error) }
     }
 }

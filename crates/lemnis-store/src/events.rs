@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use lemnis_core::{Event, EventLog, LogError};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::Store;
+use crate::sql::{self, Columns as _, Row, query};
 
 #[async_trait]
 impl EventLog for Store {
@@ -13,7 +12,7 @@ impl EventLog for Store {
         let event = event.clone();
         self.write::<_, LogError, _>(move |connection| {
             Box::pin(async move {
-                sqlx::query(
+                query(
                     "INSERT INTO event (id, at_ms, actor, kind, subject, data) VALUES (?, ?, ?, ?, ?, ?) \
                      ON CONFLICT (id) DO NOTHING",
                 )
@@ -41,8 +40,8 @@ impl EventLog for Store {
                 let one = "SELECT id, at_ms, actor, kind, subject, data FROM event WHERE subject = ? \
                            ORDER BY at_ms DESC, place DESC LIMIT ?";
                 let query = match subject {
-                    Some(subject) => sqlx::query(one).bind(subject),
-                    None => sqlx::query(all),
+                    Some(subject) => query(one).bind(subject),
+                    None => query(all),
                 };
                 let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(connection).await?;
                 Ok(rows.iter().map(event).collect::<Result<Vec<_>, _>>()?)
@@ -53,7 +52,7 @@ impl EventLog for Store {
     }
 }
 
-fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
+fn event(row: &Row) -> Result<Event, sql::Error> {
     Ok(Event {
         id: row.try_get(0)?,
         at_ms: row.try_get(1)?,

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use lemnis_core::Millis;
 use lemnis_flow::{Beat, Error, FlowRun, FlowState, New, Outcome, Queue, Result};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::types::Json;
 
+use crate::sql::{self, Columns as _, Connection, Json, Row, query};
 use crate::{Fail, Fault, Store};
 
 /// The columns in the order in which [`run`] reads them.
@@ -53,8 +51,8 @@ impl Queue for Store {
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 if let Some(key) = &fresh.idempotency_key {
-                    let query = sqlx::query(select!("WHERE idempotency_key = ?")).bind(key.clone());
-                    if let Some(row) = query.fetch_optional(&mut *connection).await? {
+                    let query = query(select!("WHERE idempotency_key = ?")).bind(key.clone());
+                    if let Some(row) = query.fetch_optional(connection).await? {
                         return Ok(run(&row)?);
                     }
                 }
@@ -69,17 +67,19 @@ impl Queue for Store {
         // An idle worker asks often: look without writing first.
         let due = self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                Ok(sqlx::query(due!("LIMIT 1")).bind(now).fetch_optional(connection).await?.is_some())
+                Ok(query(due!("LIMIT 1")).bind(now).fetch_optional(connection).await?.is_some())
             })
         });
         if !due.await? {
             return Ok(None);
         }
         let worker = worker.to_owned();
-        self.write::<_, Error, _>(move |connection| {
+        self.append::<_, Error, _>(move |connection| {
             Box::pin(async move {
+                // Among many servers each takes a run that no other is taking.
+                let one = format!("{}{}", due!("LIMIT 1"), connection.for_update_skip_locked());
                 loop {
-                    let row = sqlx::query(due!("LIMIT 1")).bind(now).fetch_optional(&mut *connection).await?;
+                    let row = query(one.clone()).bind(now).fetch_optional(connection).await?;
                     let Some(row) = row else { return Ok(None) };
                     let next = run(&row)?.leased(&worker, now, lease_ms);
                     put(connection, &next).await?;
@@ -153,11 +153,11 @@ impl Queue for Store {
     async fn expire_leases(&self, now: Millis) -> Result<u64> {
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let done = sqlx::query("UPDATE flow_run SET lease_until_ms = ?1 - 1 WHERE state = 'running'")
+                let done = query("UPDATE flow_run SET lease_until_ms = ?1 - 1 WHERE state = 'running'")
                     .bind(now)
                     .execute(connection)
                     .await?;
-                Ok(done.rows_affected())
+                Ok(done)
             })
         })
         .await
@@ -171,7 +171,7 @@ impl Queue for Store {
     async fn list(&self, limit: usize) -> Result<Vec<FlowRun>> {
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let rows = sqlx::query(select!("ORDER BY place DESC LIMIT ?"))
+                let rows = query(select!("ORDER BY place DESC LIMIT ?"))
                     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
                     .fetch_all(connection)
                     .await?;
@@ -182,14 +182,14 @@ impl Queue for Store {
     }
 }
 
-async fn find(connection: &mut SqliteConnection, id: &str) -> Result<Option<FlowRun>, Fail<Error>> {
-    let row = sqlx::query(select!("WHERE id = ?")).bind(id.to_owned()).fetch_optional(connection).await?;
+async fn find(connection: &mut Connection, id: &str) -> Result<Option<FlowRun>, Fail<Error>> {
+    let row = query(select!("WHERE id = ?")).bind(id.to_owned()).fetch_optional(connection).await?;
     Ok(row.as_ref().map(run).transpose()?)
 }
 
 /// Writes a run over the one with its id.
-async fn put(connection: &mut SqliteConnection, run: &FlowRun) -> Result<(), sqlx::Error> {
-    sqlx::query(
+async fn put(connection: &mut Connection, run: &FlowRun) -> Result<(), sql::Error> {
+    query(
         "INSERT INTO flow_run (id, flow, trigger_by, idempotency_key, state, attempt, max_attempts, command, \
          created_ms, not_before_ms, started_ms, ended_ms, lease_until_ms, worker, cancel_requested, log_path, error, \
          result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -222,10 +222,10 @@ async fn put(connection: &mut SqliteConnection, run: &FlowRun) -> Result<(), sql
     Ok(())
 }
 
-fn run(row: &SqliteRow) -> Result<FlowRun, sqlx::Error> {
+fn run(row: &Row) -> Result<FlowRun, sql::Error> {
     let word: String = row.try_get(4)?;
     let state = FlowState::parse(&word)
-        .ok_or_else(|| sqlx::Error::Decode(format!("{word:?} is no state of a flow run").into()))?;
+        .ok_or_else(|| sql::Error::column(4, format!("{word:?} is no state of a flow run")))?;
     Ok(FlowRun {
         id: row.try_get(0)?,
         flow: row.try_get(1)?,
@@ -234,7 +234,7 @@ fn run(row: &SqliteRow) -> Result<FlowRun, sqlx::Error> {
         state,
         attempt: row.try_get(5)?,
         max_attempts: row.try_get(6)?,
-        command: row.try_get::<Json<_>, _>(7)?.0,
+        command: row.try_get::<Json<_>>(7)?.0,
         created_ms: row.try_get(8)?,
         not_before_ms: row.try_get(9)?,
         started_ms: row.try_get(10)?,
@@ -242,7 +242,7 @@ fn run(row: &SqliteRow) -> Result<FlowRun, sqlx::Error> {
         lease_until_ms: row.try_get(12)?,
         worker: row.try_get(13)?,
         cancel_requested: row.try_get(14)?,
-        log_path: row.try_get::<Option<String>, _>(15)?.map(PathBuf::from),
+        log_path: row.try_get::<Option<String>>(15)?.map(PathBuf::from),
         error: row.try_get(16)?,
         result: row.try_get(17)?,
     })

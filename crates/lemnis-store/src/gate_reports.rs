@@ -2,11 +2,9 @@
 
 use async_trait::async_trait;
 use lemnis_tracking::{Error, GateReport, GateReports, Result};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-use sqlx::types::Json;
 
 use crate::Store;
+use crate::sql::{self, Columns as _, Json, Row, query};
 
 #[async_trait]
 impl GateReports for Store {
@@ -14,7 +12,7 @@ impl GateReports for Store {
         let report = report.clone();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                sqlx::query(
+                query(
                     "INSERT INTO gate_report \
                      (id, at_ms, model, challenger_version, champion_version, passed, checks, inputs) \
                      VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
@@ -39,7 +37,7 @@ impl GateReports for Store {
         let id = id.to_owned();
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = query(
                     "SELECT id, at_ms, model, challenger_version, champion_version, passed, checks, inputs \
                      FROM gate_report WHERE id = ?",
                 )
@@ -56,7 +54,7 @@ impl GateReports for Store {
         let model = model.map(str::to_owned);
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let rows = sqlx::query(
+                let rows = query(
                     "SELECT id, at_ms, model, challenger_version, champion_version, passed, checks, inputs \
                      FROM gate_report WHERE ?1 IS NULL OR model = ?1 ORDER BY at_ms DESC, place DESC LIMIT ?2",
                 )
@@ -71,7 +69,7 @@ impl GateReports for Store {
     }
 }
 
-fn report(row: &SqliteRow) -> Result<GateReport, sqlx::Error> {
+fn report(row: &Row) -> Result<GateReport, sql::Error> {
     Ok(GateReport {
         id: row.try_get(0)?,
         at_ms: row.try_get(1)?,
@@ -79,7 +77,7 @@ fn report(row: &SqliteRow) -> Result<GateReport, sqlx::Error> {
         challenger_version: row.try_get(3)?,
         champion_version: row.try_get(4)?,
         passed: row.try_get(5)?,
-        checks: row.try_get::<Json<_>, _>(6)?.0,
+        checks: row.try_get::<Json<_>>(6)?.0,
         inputs: row.try_get(7)?,
     })
 }

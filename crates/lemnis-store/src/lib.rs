@@ -1,10 +1,9 @@
-//! The adapters that keep our state: SQLite for every port, local files for artifacts.
+//! The adapters that keep our state: SQLite or PostgreSQL for every port, local files or a cloud's store for artifacts.
 //!
-//! One connection writes and commits waiting jobs together, a small pool reads. What is acknowledged is in the
-//! write-ahead log: it survives the death of the process at any instruction. `synchronous` is NORMAL, so a power cut
-//! may take the last commits, but never damages the file.
-//!
-//! A port's methods are written with [`Store::read`] and [`Store::write`]; migrations are listed in `migrations.rs`.
+//! A port's methods are written once, with [`Store::read`], [`Store::write`] and [`Store::append`], in SQL that both
+//! databases understand (see `sql`). `sqlite.rs` and `postgres.rs` hold what differs: how jobs get a connection, how
+//! their transactions are committed, and what happens when somebody is in the way. Migrations are listed in
+//! `migrations.rs`.
 
 mod artifacts;
 mod error;
@@ -13,123 +12,182 @@ mod flow;
 mod gate_reports;
 mod migrations;
 mod names;
+mod points;
+mod postgres;
 mod quality;
 mod remotes;
 mod serving;
+mod sql;
+mod sqlite;
 mod tracking;
 mod webhook_sender;
-mod writer;
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection};
+use async_trait::async_trait;
+use lemnis_core::Leader;
 
-pub use artifacts::artifacts;
+pub use artifacts::{artifacts, artifacts_at};
 pub use error::Error;
 pub use remotes::{AskSecret, CloudEnvironment, open_remote};
 pub use webhook_sender::{HttpWebhookSender, WebhookSettings, webhook_sender};
 
 pub(crate) use error::{Fail, Fault};
 pub(crate) use names::Names;
-pub(crate) use writer::{Pending, Writer};
+use postgres::Isolation;
+use sql::Connection;
+use tracking::PointQueue;
 
 /// What opening a store returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// How long a job waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-const READERS: u32 = 4;
+/// Work in progress on a connection.
+pub(crate) type Pending<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
-/// The project's state in one SQLite file. Clones share their connections.
+/// A project's state in one database. Clones share their connections.
 #[derive(Clone)]
 pub struct Store {
-    writer: Writer,
-    /// `None` where everything goes through the writer: a database in memory has one connection.
-    readers: Option<SqlitePool>,
+    database: Database,
     names: Arc<Names>,
+    points: PointQueue,
+}
+
+#[derive(Clone)]
+pub(crate) enum Database {
+    Sqlite(sqlite::Database),
+    Postgres(postgres::Database),
 }
 
 impl Store {
-    /// Opens or makes the database at `path` and brings it to the newest schema.
+    /// Opens or makes the SQLite database at `path` and brings it to the newest schema.
     ///
     /// Fails if the folder is missing, if the file is no database, or if a newer Lemnis wrote it.
     pub async fn open(path: &Path) -> Result<Self> {
-        let options = options().filename(path).create_if_missing(true);
-        let cannot = |source| Error::Open { path: path.to_owned(), source };
-        let mut connection = options.connect().await.map_err(cannot)?;
+        let mut connection = sqlite::open(path)?;
         migrations::run(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .min_connections(0)
-            .max_connections(READERS)
-            .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"));
-        Ok(Self::new(connection, Some(readers)))
+        Ok(Self::new(Database::Sqlite(sqlite::Database::start(connection, Some(path))?)))
     }
 
     /// A store that is gone with its last clone.
     pub async fn in_memory() -> Result<Self> {
-        let cannot = |source| Error::Open { path: ":memory:".into(), source };
-        let mut connection = options().in_memory(true).connect().await.map_err(cannot)?;
+        let mut connection = sqlite::in_memory()?;
         migrations::run(&mut connection).await?;
-        Ok(Self::new(connection, None))
+        Ok(Self::new(Database::Sqlite(sqlite::Database::start(connection, None)?)))
     }
 
-    fn new(connection: SqliteConnection, readers: Option<SqlitePool>) -> Self {
-        let names = Arc::new(Names::default());
-        Self { writer: Writer::start(connection, names.clone()), readers, names }
+    /// Connects to the PostgreSQL database at `url` (`postgres://user@host:port/name`; what it leaves out comes from
+    /// libpq's environment variables and password file) and brings it to the newest schema. Many servers may do so at
+    /// the same time.
+    ///
+    /// Fails if the database cannot be reached, or if a newer Lemnis wrote it.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let database = postgres::Database::connect(url).await?;
+        let mut connection =
+            database.locked().await.map_err(|source| Error::open(postgres::shown(url), source))?;
+        let migrated = migrations::run(&mut connection).await;
+        database.unlock(connection).await;
+        migrated?;
+        Ok(Self::new(Database::Postgres(database)))
     }
 
-    /// Waits until everything written is committed, then closes the readers. The writer closes with the last clone.
+    fn new(database: Database) -> Self {
+        Self { points: PointQueue::start(database.clone()), database, names: Arc::default() }
+    }
+
+    /// Waits until everything written is committed, then closes the connections that read.
     pub async fn close(self) {
-        if let Some(readers) = &self.readers {
-            readers.close().await;
+        self.points.flush().await;
+        match &self.database {
+            Database::Sqlite(database) => {
+                let nothing: Result<(), lemnis_tracking::Error> =
+                    database.write(|_| Box::pin(async { Ok(()) })).await;
+                if let Err(error) = nothing {
+                    tracing::warn!(%error, "the last writes could not be awaited");
+                }
+                database.close_readers();
+            }
+            Database::Postgres(database) => database.close().await,
         }
-        self.writer.flush().await;
     }
 
     /// Runs `job` on a connection that only reads.
     pub(crate) async fn read<T, E, F>(&self, job: F) -> Result<T, E>
     where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Pending<'c, Result<T, Fail<E>>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> Pending<'c, Result<T, Fail<E>>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         T: Send + 'static,
         E: Fault,
     {
-        let Some(readers) = &self.readers else { return self.writer.run(job).await };
-        let mut connection = readers.acquire().await.map_err(|source| E::fault(Error::Sql { source }))?;
-        job(&mut connection).await.map_err(Fail::into_domain)
+        match &self.database {
+            Database::Sqlite(database) => database.read(job).await,
+            Database::Postgres(database) => database.read(job).await,
+        }
     }
 
-    /// Runs `job` inside a transaction and returns once it is committed. A job that fails leaves nothing behind.
+    /// Runs `job` inside a transaction and returns once it is committed. A job that fails leaves nothing behind. It runs
+    /// as if nobody else wrote at the same time, and may be started more than once for that.
     pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>
     where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Pending<'c, Result<T, Fail<E>>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> Pending<'c, Result<T, Fail<E>>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         T: Send + 'static,
         E: Fault,
     {
-        self.writer.run(job).await
+        self.database.write(Isolation::Serializable, job).await
+    }
+
+    /// As [`Self::write`], for jobs that others may write beside: what they check is about the rows that they write.
+    pub(crate) async fn append<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c mut Connection) -> Pending<'c, Result<T, Fail<E>>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        T: Send + 'static,
+        E: Fault,
+    {
+        self.database.write(Isolation::Committed, job).await
     }
 }
 
-fn options() -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true)
-        .pragma("case_sensitive_like", "ON")
-        .with_regexp()
-        .statement_cache_capacity(256)
-        .disable_statement_logging()
+/// An SQLite file has one server; of those on a PostgreSQL database one leads, and another when its connection is gone.
+#[async_trait]
+impl Leader for Store {
+    async fn leads(&self) -> bool {
+        match &self.database {
+            Database::Sqlite(_) => true,
+            Database::Postgres(database) => database.leads().await,
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        matches!(self.database, Database::Postgres(_))
+    }
 }
 
-/// Ends a connection that the writer owned.
-pub(crate) async fn end(connection: SqliteConnection) {
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "the state's database did not close cleanly");
+impl Database {
+    pub(crate) async fn write<T, E, F>(&self, isolation: Isolation, job: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c mut Connection) -> Pending<'c, Result<T, Fail<E>>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        T: Send + 'static,
+        E: Fault,
+    {
+        match self {
+            Database::Sqlite(database) => database.write(job).await,
+            Database::Postgres(database) => database.write(isolation, job).await,
+        }
     }
 }

@@ -2,9 +2,8 @@
 
 use async_trait::async_trait;
 use lemnis_quality::{Error, Result, Verdict, VerdictKind, Verdicts};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row};
 
+use crate::sql::{self, Columns as _, QueryBuilder, Row, query};
 use crate::{Fail, Fault, Store};
 
 const COLUMNS: &str = "SELECT id, at_ms, subject, kind, outcome, summary, inputs, report FROM verdict";
@@ -27,7 +26,7 @@ impl Verdicts for Store {
         let verdict = verdict.clone();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                sqlx::query(
+                query(
                     "INSERT INTO verdict (id, at_ms, subject, kind, outcome, summary, inputs, report) \
                      VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
                 )
@@ -87,7 +86,7 @@ impl Verdicts for Store {
     }
 }
 
-fn verdict(row: &SqliteRow) -> Result<Verdict, sqlx::Error> {
+fn verdict(row: &Row) -> Result<Verdict, sql::Error> {
     Ok(Verdict {
         id: row.try_get(0)?,
         at_ms: row.try_get(1)?,
@@ -101,8 +100,7 @@ fn verdict(row: &SqliteRow) -> Result<Verdict, sqlx::Error> {
 }
 
 /// A column that holds one of an enum's words, as serde writes them.
-fn word<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: usize) -> Result<T, sqlx::Error> {
+fn word<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<T, sql::Error> {
     let text: String = row.try_get(column)?;
-    serde_json::from_value(text.into())
-        .map_err(|error| sqlx::Error::ColumnDecode { index: column.to_string(), source: error.into() })
+    serde_json::from_value(text.into()).map_err(|error| sql::Error::column(column, error))
 }

@@ -4,10 +4,8 @@ use async_trait::async_trait;
 use lemnis_core::Millis;
 use lemnis_serving::rollout::Rollout;
 use lemnis_serving::{EndpointState, Error, Result, Rollouts, Truth};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::types::Json;
 
+use crate::sql::{self, Columns as _, Connection, Json, List, Row, insert_many, query};
 use crate::{Fail, Fault, Store};
 
 impl Fault for Error {
@@ -36,7 +34,7 @@ impl Rollouts for Store {
         let name = name.to_owned();
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = query(
                     "SELECT name, model, champion_version, previous_version, updated_ms FROM endpoint WHERE name = ?",
                 )
                 .bind(name)
@@ -51,7 +49,7 @@ impl Rollouts for Store {
     async fn list_endpoints(&self) -> Result<Vec<EndpointState>> {
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let rows = sqlx::query(
+                let rows = query(
                     "SELECT name, model, champion_version, previous_version, updated_ms FROM endpoint ORDER BY place",
                 )
                 .fetch_all(connection)
@@ -104,8 +102,8 @@ impl Rollouts for Store {
                 let all = "SELECT body FROM rollout ORDER BY place DESC LIMIT ?";
                 let one = "SELECT body FROM rollout WHERE endpoint = ? ORDER BY place DESC LIMIT ?";
                 let query = match endpoint {
-                    Some(endpoint) => sqlx::query(one).bind(endpoint),
-                    None => sqlx::query(all),
+                    Some(endpoint) => query(one).bind(endpoint),
+                    None => query(all),
                 };
                 let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(connection).await?;
                 Ok(rows.iter().map(rollout).collect::<Result<Vec<_>, _>>()?)
@@ -118,19 +116,23 @@ impl Rollouts for Store {
         if truths.is_empty() {
             return Ok(0);
         }
-        let (endpoint, truths) = (endpoint.to_owned(), Json(truths.to_vec()));
+        let (endpoint, truths) = (endpoint.to_owned(), truths.to_vec());
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let done = sqlx::query(
-                    "INSERT INTO ground_truth (endpoint, request_id, row, label, received_ms) \
-                     SELECT ?1, value ->> 'request_id', value ->> 'row', value ->> 'label', value ->> 'received_ms' \
-                     FROM json_each(?2) WHERE true ON CONFLICT (endpoint, request_id, row) DO NOTHING",
-                )
-                .bind(endpoint)
-                .bind(truths)
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected())
+                let rows = truths
+                    .into_iter()
+                    .map(|truth| {
+                        vec![
+                            (&endpoint).into(),
+                            truth.request_id.into(),
+                            truth.row.into(),
+                            truth.label.into(),
+                            truth.received_ms.into(),
+                        ]
+                    })
+                    .collect();
+                let head = "INSERT INTO ground_truth (endpoint, request_id, row, label, received_ms)";
+                Ok(insert_many(connection, head, rows, "ON CONFLICT DO NOTHING").await?)
             })
         })
         .await
@@ -140,7 +142,7 @@ impl Rollouts for Store {
         let endpoint = endpoint.to_owned();
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let rows = sqlx::query(
+                let rows = query(
                     "SELECT request_id, row, label, received_ms FROM ground_truth \
                      WHERE endpoint = ? AND received_ms >= ? ORDER BY received_ms, place LIMIT ?",
                 )
@@ -156,10 +158,10 @@ impl Rollouts for Store {
     }
 
     async fn feedback_for(&self, endpoint: &str, request_ids: &[String]) -> Result<Vec<Truth>> {
-        let (endpoint, ids) = (endpoint.to_owned(), Json(request_ids.to_vec()));
+        let (endpoint, ids) = (endpoint.to_owned(), List(request_ids.to_vec()));
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let rows = sqlx::query(
+                let rows = query(
                     "SELECT request_id, row, label, received_ms FROM ground_truth \
                      WHERE endpoint = ?1 AND request_id IN (SELECT value FROM json_each(?2))",
                 )
@@ -174,8 +176,8 @@ impl Rollouts for Store {
     }
 }
 
-async fn put_endpoint(connection: &mut SqliteConnection, endpoint: EndpointState) -> Result<(), sqlx::Error> {
-    sqlx::query(
+async fn put_endpoint(connection: &mut Connection, endpoint: EndpointState) -> Result<(), sql::Error> {
+    query(
         "INSERT INTO endpoint (name, model, champion_version, previous_version, updated_ms, place) \
          VALUES (?, ?, ?, ?, ?, (SELECT COALESCE(max(place), 0) + 1 FROM endpoint)) \
          ON CONFLICT (name) DO UPDATE SET model = excluded.model, champion_version = excluded.champion_version, \
@@ -191,7 +193,7 @@ async fn put_endpoint(connection: &mut SqliteConnection, endpoint: EndpointState
     Ok(())
 }
 
-async fn put_rollout(connection: &mut SqliteConnection, next: &Rollout) -> Result<(), Fail<Error>> {
+async fn put_rollout(connection: &mut Connection, next: &Rollout) -> Result<(), Fail<Error>> {
     let conflict = |reason: String| Err(Error::Conflict { endpoint: next.endpoint.clone(), reason }.into());
     if let Some(present) = find_rollout(connection, &next.id).await?
         && !present.state.is_active()
@@ -211,7 +213,7 @@ async fn put_rollout(connection: &mut SqliteConnection, next: &Rollout) -> Resul
             other.id, other.to_version
         ));
     }
-    sqlx::query(
+    query(
         "INSERT INTO rollout (id, endpoint, state, body) VALUES (?, ?, ?, ?) \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
     )
@@ -224,27 +226,25 @@ async fn put_rollout(connection: &mut SqliteConnection, next: &Rollout) -> Resul
     Ok(())
 }
 
-async fn find_rollout(connection: &mut SqliteConnection, id: &str) -> Result<Option<Rollout>, Fail<Error>> {
-    let row = sqlx::query("SELECT body FROM rollout WHERE id = ?")
-        .bind(id.to_owned())
-        .fetch_optional(connection)
-        .await?;
+async fn find_rollout(connection: &mut Connection, id: &str) -> Result<Option<Rollout>, Fail<Error>> {
+    let row =
+        query("SELECT body FROM rollout WHERE id = ?").bind(id.to_owned()).fetch_optional(connection).await?;
     Ok(row.as_ref().map(rollout).transpose()?)
 }
 
-async fn active(connection: &mut SqliteConnection, endpoint: &str) -> Result<Option<Rollout>, Fail<Error>> {
-    let row = sqlx::query("SELECT body FROM rollout WHERE endpoint = ? AND state = 'progressing'")
+async fn active(connection: &mut Connection, endpoint: &str) -> Result<Option<Rollout>, Fail<Error>> {
+    let row = query("SELECT body FROM rollout WHERE endpoint = ? AND state = 'progressing'")
         .bind(endpoint.to_owned())
         .fetch_optional(connection)
         .await?;
     Ok(row.as_ref().map(rollout).transpose()?)
 }
 
-fn rollout(row: &SqliteRow) -> Result<Rollout, sqlx::Error> {
-    Ok(row.try_get::<Json<_>, _>(0)?.0)
+fn rollout(row: &Row) -> Result<Rollout, sql::Error> {
+    Ok(row.try_get::<Json<_>>(0)?.0)
 }
 
-fn endpoint(row: &SqliteRow) -> Result<EndpointState, sqlx::Error> {
+fn endpoint(row: &Row) -> Result<EndpointState, sql::Error> {
     Ok(EndpointState {
         name: row.try_get(0)?,
         model: row.try_get(1)?,
@@ -254,7 +254,7 @@ fn endpoint(row: &SqliteRow) -> Result<EndpointState, sqlx::Error> {
     })
 }
 
-fn truth(row: &SqliteRow) -> Result<Truth, sqlx::Error> {
+fn truth(row: &Row) -> Result<Truth, sql::Error> {
     Ok(Truth {
         request_id: row.try_get(0)?,
         row: row.try_get(1)?,

@@ -1,10 +1,11 @@
-//! The port suites on SQLite, in memory and in a file.
+//! The port suites on SQLite, in memory and in a file, and on PostgreSQL.
 
 use std::sync::Arc;
 
 use lemnis_core::{Event, EventLog};
 use lemnis_quality::{Outcome, Verdict, VerdictKind, Verdicts};
 use lemnis_store::Store;
+use lemnis_testkit::Postgres;
 use lemnis_tracking::testing::{genai_conformance, tracking_conformance};
 use lemnis_tracking::{Batch, ExperimentId, Metric, NewRun, Param, Runs};
 
@@ -24,6 +25,19 @@ async fn ports_of_traces_hold_their_contracts() {
 async fn tracking_ports_hold_their_contracts_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     tracking_conformance(&Store::open(&dir.path().join("lemnis.db")).await.unwrap()).await;
+}
+
+/// Every port's suite on one PostgreSQL server, each on a database of its own.
+#[tokio::test]
+async fn every_port_holds_its_contract_on_postgresql() {
+    let Some(server) = Postgres::start().unwrap() else { return };
+    let store = async |name: &str| Store::connect(&server.create(name).unwrap()).await.unwrap();
+    tracking_conformance(&store("tracking").await).await;
+    genai_conformance(&store("genai").await).await;
+    lemnis_flow::testing::queue_conformance(&store("flow").await).await;
+    lemnis_serving::testing::rollouts_conformance(&store("serving").await).await;
+    events(&store("events").await).await;
+    verdicts(&store("verdicts").await).await;
 }
 
 #[tokio::test]
@@ -80,7 +94,10 @@ async fn writers_that_wait_share_a_commit_and_fail_alone() {
 
 #[tokio::test]
 async fn events_are_appended_once_and_read_newest_first() {
-    let store = Store::in_memory().await.unwrap();
+    events(&Store::in_memory().await.unwrap()).await;
+}
+
+async fn events(store: &Store) {
     let event = |id: &str, at_ms, subject: &str| Event {
         id: id.into(),
         at_ms,
@@ -95,7 +112,7 @@ async fn events_are_appended_once_and_read_newest_first() {
         store.append(&event(id, at_ms, subject)).await.unwrap();
     }
     let ids = async |subject, limit| {
-        let events = EventLog::latest(&store, subject, limit).await.unwrap();
+        let events = EventLog::latest(store, subject, limit).await.unwrap();
         events.into_iter().map(|event| event.id).collect::<String>()
     };
     assert_eq!(ids(None, 9).await, "cba");
@@ -105,7 +122,10 @@ async fn events_are_appended_once_and_read_newest_first() {
 
 #[tokio::test]
 async fn verdicts_are_kept_and_found_by_subject_and_kind() {
-    let store = Store::in_memory().await.unwrap();
+    verdicts(&Store::in_memory().await.unwrap()).await;
+}
+
+async fn verdicts(store: &Store) {
     let verdict = |id: &str, at_ms, kind, outcome| Verdict {
         id: id.into(),
         at_ms,
@@ -117,12 +137,12 @@ async fn verdicts_are_kept_and_found_by_subject_and_kind() {
         report: serde_json::json!({"psi": 0.3}),
     };
     let first = verdict("a", 1, VerdictKind::Drift, Outcome::NotComputed);
-    Verdicts::insert(&store, &first).await.unwrap();
-    Verdicts::insert(&store, &verdict("a", 2, VerdictKind::Drift, Outcome::Pass)).await.unwrap();
-    Verdicts::insert(&store, &verdict("b", 3, VerdictKind::Performance, Outcome::Fail)).await.unwrap();
-    assert_eq!(Verdicts::get(&store, "a").await.unwrap(), Some(first), "a verdict never changes");
+    Verdicts::insert(store, &first).await.unwrap();
+    Verdicts::insert(store, &verdict("a", 2, VerdictKind::Drift, Outcome::Pass)).await.unwrap();
+    Verdicts::insert(store, &verdict("b", 3, VerdictKind::Performance, Outcome::Fail)).await.unwrap();
+    assert_eq!(Verdicts::get(store, "a").await.unwrap(), Some(first), "a verdict never changes");
     let ids = async |subject, kind| {
-        let verdicts = Verdicts::latest(&store, subject, kind, 9).await.unwrap();
+        let verdicts = Verdicts::latest(store, subject, kind, 9).await.unwrap();
         verdicts.into_iter().map(|verdict| verdict.id).collect::<String>()
     };
     assert_eq!(ids(None, None).await, "ba");

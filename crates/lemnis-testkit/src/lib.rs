@@ -3,6 +3,8 @@
 //! Below the binary this is the one place where use-cases meet their adapters, so that tests of the server need not know
 //! the store.
 
+mod postgres;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use lemnis_app::{App, Ports};
 use lemnis_core::Clock;
 use lemnis_serving::{Endpoints, PredictionLog};
 use lemnis_store::Store;
+
+pub use postgres::Postgres;
 
 /// What a test does with a failure: it ends.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -43,7 +47,8 @@ pub async fn ports(dir: &Path) -> Result<Ports, Error> {
         webhook_sender: lemnis_store::webhook_sender(lemnis_store::WebhookSettings {
             private_networks: true,
         })?,
-        rollouts: store,
+        rollouts: store.clone(),
+        leader: store,
         artifacts: lemnis_store::artifacts(&project.artifacts_dir())?,
     })
 }

@@ -47,6 +47,8 @@ pub enum Error {
     /// The store that keeps the state failed.
     #[error("the tracking store failed")]
     Store {
+        /// Whether it can be reached at all.
+        kind: ErrorKind,
         /// What the store said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -116,8 +118,8 @@ impl Error {
     }
 
     /// A failure of the store.
-    pub fn store(source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Error::Store { source: Box::new(source) }
+    pub fn store(source: impl Classify + Send + Sync + 'static) -> Self {
+        Error::Store { kind: source.kind(), source: Box::new(source) }
     }
 }
 
@@ -128,7 +130,7 @@ impl Classify for Error {
             Error::Refused { code: Code::ResourceDoesNotExist, .. } => ErrorKind::NotFound,
             Error::Refused { code: Code::ResourceAlreadyExists, .. } => ErrorKind::AlreadyExists,
             Error::Refused { code: Code::PermissionDenied, .. } => ErrorKind::PermissionDenied,
-            Error::Store { .. } => ErrorKind::Internal,
+            Error::Store { kind, .. } => *kind,
         }
     }
 }

@@ -119,6 +119,7 @@ pub struct Quickstart {
 Examples:
   lemnis up                              the project in this directory; an empty directory becomes one
   lemnis up --dir churn --port 9000
+  lemnis up --database postgres://lemnis@db/lemnis --artifacts s3://models/lemnis
   LEMNIS_TOKEN=... lemnis up --host 0.0.0.0     reachable from other machines, with a token
 
 Python scripts log to it unmodified: export MLFLOW_TRACKING_URI=http://127.0.0.1:8000")]
@@ -135,6 +136,13 @@ pub struct Up {
     /// Clients must send `Authorization: Bearer TOKEN` (or MLFLOW_TRACKING_TOKEN)
     #[arg(long, env = "LEMNIS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
+    /// Keep the state in this PostgreSQL database, which other servers may share: postgres://user@host/name. The password
+    /// comes from PGPASSWORD, PGPASSFILE or ~/.pgpass; or set LEMNIS_DATABASE_URL
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Keep artifacts there: s3://bucket/path, gs://bucket/path, azure://container/path; or set LEMNIS_ARTIFACTS
+    #[arg(long, value_name = "URL")]
+    pub artifacts: Option<String>,
 }
 
 #[derive(Args, Debug)]

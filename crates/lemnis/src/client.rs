@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::output::Failure;
+use crate::place::Place;
 use crate::{serve, wiring};
 
 /// Where the answers come from.
@@ -53,7 +54,9 @@ impl Client {
         if let Some(running) = running_server(&project, context.token.as_deref()).await {
             return Self::at(&running.url, context.token.clone());
         }
-        let app = wiring::open(project.clone(), context.clock.clone(), context.environment.clone()).await?;
+        let place = Place::of(context, Place::default(), project.settings_if_any()?.as_ref())?;
+        let app =
+            wiring::open(project.clone(), &place, context.clock.clone(), context.environment.clone()).await?;
         Ok(Self::Mounted { router: wiring::router(app, wiring::Identity::default()), project })
     }
 

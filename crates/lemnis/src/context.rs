@@ -12,6 +12,7 @@ use lemnis_data::Environment;
 use crate::cli::Cli;
 use crate::interrupt::Interrupt;
 use crate::output::{Failure, io_failure};
+use crate::place::{self, Place};
 
 /// The system's clock.
 pub struct SystemClock;
@@ -56,6 +57,8 @@ pub struct Context {
     pub environment: Environment,
     /// Ctrl-C, for commands that must stop something first.
     pub interrupt: Interrupt,
+    /// Where the environment says that the state lies.
+    pub place: Place,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -80,6 +83,7 @@ impl Context {
             stage: read("DVC_STAGE"),
             environment: environment(cli.wait_for_lock),
             interrupt: Interrupt::default(),
+            place: Place { database: read(place::DATABASE), artifacts: read(place::ARTIFACTS) },
             clock: Arc::new(SystemClock),
         })
     }

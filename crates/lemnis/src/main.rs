@@ -7,6 +7,7 @@ mod context;
 mod interrupt;
 mod mlflow;
 mod output;
+mod place;
 mod quickstart;
 mod serve;
 mod terminal;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lemnis_app::project::Project;
@@ -16,12 +17,15 @@ use tokio_util::sync::CancellationToken;
 use crate::client::ServerFile;
 use crate::context::Context;
 use crate::output::{Failure, io_failure};
+use crate::place::Place;
 use crate::wiring::{self, Identity};
 
 /// How often rollouts are judged.
 const ROLLOUT_TICK: Duration = Duration::from_millis(200);
 /// How often deliveries to webhooks are looked for.
 const WEBHOOK_TICK: Duration = Duration::from_millis(500);
+/// How often servers that share a database look who leads, and what the leader did.
+const FOLLOW_TICK: Duration = Duration::from_secs(2);
 /// How often the newest predictions are looked at.
 const MONITOR_TICK: Duration = Duration::from_secs(30);
 
@@ -41,12 +45,14 @@ pub struct Options {
     pub token: Option<String>,
     /// Check the endpoints' newest predictions now and then.
     pub monitors: bool,
+    /// Where flags say that the state lies.
+    pub place: Place,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { host, port: 0, any_port: true, token: None, monitors: false }
+        Self { host, port: 0, any_port: true, token: None, monitors: false, place: Place::default() }
     }
 }
 
@@ -59,6 +65,8 @@ pub struct Running {
     project: Project,
     stop: CancellationToken,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Whether this server acts for all that share its database.
+    leading: Arc<AtomicBool>,
     _lock: File,
 }
 
@@ -82,9 +90,13 @@ pub async fn start(project: Project, context: &Context, options: &Options) -> Re
     let shown = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     let url = format!("http://{}", SocketAddr::new(shown, address.port()));
 
-    let app = wiring::open(project.clone(), context.clock.clone(), context.environment.clone()).await?;
-    // The lock says that this is the only server: what an earlier one left running does not run any more.
-    app.queue.expire_leases(app.clock.now_ms()).await?;
+    let place = Place::of(context, options.place.clone(), project.settings_if_any()?.as_ref())?;
+    let app =
+        wiring::open(project.clone(), &place, context.clock.clone(), context.environment.clone()).await?;
+    if !app.leader.is_shared() {
+        // The lock says that this is the only server: what an earlier one left running does not run any more.
+        app.queue.expire_leases(app.clock.now_ms()).await?;
+    }
     let instance = uuid::Uuid::new_v4().simple().to_string();
     let access = Access { token: options.token.clone(), any_host: !local };
     let router = wiring::router(app.clone(), Identity { instance: instance.clone(), access });
@@ -100,14 +112,30 @@ pub async fn start(project: Project, context: &Context, options: &Options) -> Re
         }
     }));
     tasks.push(worker(&app, &url, options, &stop)?);
-    tasks.push(tokio::spawn(every(ROLLOUT_TICK, stop.clone(), app.clone(), |app| async move {
-        if let Err(error) = release::tick(&app).await {
-            tracing::warn!(%error, "a rollout cannot go on");
+    let leading = Arc::new(AtomicBool::new(app.leader.leads().await));
+    if app.leader.is_shared() {
+        tasks.push(tokio::spawn(follow(stop.clone(), app.clone(), leading.clone())));
+    }
+    let leads = leading.clone();
+    tasks.push(tokio::spawn(every(ROLLOUT_TICK, stop.clone(), app.clone(), move |app| {
+        let leads = leads.clone();
+        async move {
+            if leads.load(Ordering::Relaxed)
+                && let Err(error) = release::tick(&app).await
+            {
+                tracing::warn!(%error, "a rollout cannot go on");
+            }
         }
     })));
-    tasks.push(tokio::spawn(every(WEBHOOK_TICK, stop.clone(), app.clone(), |app| async move {
-        if let Err(error) = announce::deliver(&app).await {
-            tracing::warn!(%error, "webhooks cannot be told");
+    let leads = leading.clone();
+    tasks.push(tokio::spawn(every(WEBHOOK_TICK, stop.clone(), app.clone(), move |app| {
+        let leads = leads.clone();
+        async move {
+            if leads.load(Ordering::Relaxed)
+                && let Err(error) = announce::deliver(&app).await
+            {
+                tracing::warn!(%error, "webhooks cannot be told");
+            }
         }
     })));
     let file = ServerFile { url: url.clone(), pid: std::process::id(), instance };
@@ -115,7 +143,7 @@ pub async fn start(project: Project, context: &Context, options: &Options) -> Re
     let text = serde_json::to_string(&file).unwrap_or_default();
     lemnis_core::write_whole(&path, |out| out.write_all(text.as_bytes()))
         .map_err(io_failure(format!("writing {}", path.display())))?;
-    let mut running = Running { url, app, project, stop, tasks, _lock: lock };
+    let mut running = Running { url, app, project, stop, tasks, leading, _lock: lock };
     if options.monitors {
         running.start_monitors();
         running.start_triggers();
@@ -126,9 +154,15 @@ pub async fn start(project: Project, context: &Context, options: &Options) -> Re
 impl Running {
     /// Checks the endpoints' newest predictions from now on.
     pub fn start_monitors(&mut self) {
-        let act = |app: Arc<App>| async move {
-            if let Err(error) = monitor::check_due(&app, &Principal::lemnis()).await {
-                tracing::warn!(%error, "a monitor cannot check");
+        let leads = self.leading.clone();
+        let act = move |app: Arc<App>| {
+            let leads = leads.clone();
+            async move {
+                if leads.load(Ordering::Relaxed)
+                    && let Err(error) = monitor::check_due(&app, &Principal::lemnis()).await
+                {
+                    tracing::warn!(%error, "a monitor cannot check");
+                }
             }
         };
         self.tasks.push(tokio::spawn(every(MONITOR_TICK, self.stop.clone(), self.app.clone(), act)));
@@ -176,6 +210,39 @@ where
             () = stop.cancelled() => return,
             _ = ticks.tick() => act(app.clone()).await,
         }
+    }
+}
+
+/// Among servers that share a database: notes whether this one leads, and brings its endpoints to what another did.
+async fn follow(stop: CancellationToken, app: Arc<App>, leading: Arc<AtomicBool>) {
+    let mut ticks = tokio::time::interval(FOLLOW_TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let leads = app.leader.leads().await;
+        let led = leading.load(Ordering::Relaxed);
+        let state = async {
+            Ok::<_, lemnis_serving::Error>((
+                app.rollouts.list_endpoints().await?,
+                app.rollouts.list_rollouts(None, 100).await?,
+            ))
+        };
+        match state.await {
+            Ok(state) => {
+                // The leader's own acts are in its memory already.
+                let news = seen.as_ref().is_some_and(|seen| *seen != state) && !led;
+                if news && let Err(error) = release::restore(&app).await {
+                    tracing::warn!(%error, "the endpoints cannot be brought to what the leader did");
+                }
+                seen = Some(state);
+            }
+            Err(error) => tracing::warn!(%error, "the database cannot say what its leader did"),
+        }
+        leading.store(leads, Ordering::Relaxed);
     }
 }
 
@@ -278,6 +345,7 @@ impl Ephemeral {
     /// Serves `project` for stages to log to. No worker, no rollouts, no `server.json`.
     pub fn start(project: Project, context: &Context) -> Result<Self, Failure> {
         let (clock, environment) = (context.clock.clone(), context.environment.clone());
+        let place = Place::of(context, Place::default(), project.settings_if_any()?.as_ref())?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, when_ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -291,7 +359,7 @@ impl Ephemeral {
             };
             runtime.block_on(async {
                 let opened = async {
-                    let app = wiring::open(project, clock, environment).await?;
+                    let app = wiring::open(project, &place, clock, environment).await?;
                     let listener = bind(&Options::default()).await?;
                     let address =
                         listener.local_addr().map_err(io_failure("reading the server's address"))?;

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use lemnis_app::announce::Announced;
 use lemnis_app::project::Project;
 use lemnis_app::{App, Ports, release};
-use lemnis_core::{Clock, Principal};
+use lemnis_core::{Clock, ErrorKind, Principal};
 use lemnis_data::Environment;
 use lemnis_server::{Access, Router, Server};
 use lemnis_serving::{Endpoints, PredictionLog};
 use lemnis_store::{Store, WebhookSettings};
+use object_store::ObjectStore;
 
 use crate::context::Context;
 use crate::output::{Failure, io_failure};
+use crate::place::Place;
 
 /// Lets webhooks reach this machine and private networks.
 const WEBHOOK_PRIVATE_NETWORKS: &str = "LEMNIS_WEBHOOK_PRIVATE_NETWORKS";
@@ -21,6 +23,7 @@ const WEBHOOK_PRIVATE_NETWORKS: &str = "LEMNIS_WEBHOOK_PRIVATE_NETWORKS";
 /// Opens the project's state, making what is not there, and brings its endpoints up.
 pub async fn open(
     project: Project,
+    place: &Place,
     clock: Arc<dyn Clock>,
     environment: Environment,
 ) -> Result<Arc<App>, Failure> {
@@ -31,7 +34,10 @@ pub async fn open(
         .get(WEBHOOK_PRIVATE_NETWORKS)
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
     let webhooks = WebhookSettings { private_networks };
-    let store = Arc::new(Store::open(&project.database()).await?);
+    let store = Arc::new(match &place.database {
+        Some(url) => Store::connect(url).await?,
+        None => Store::open(&project.database()).await?,
+    });
     let ports = Ports {
         experiments: store.clone(),
         runs: store.clone(),
@@ -53,8 +59,9 @@ pub async fn open(
         webhooks: store.clone(),
         webhook_sender: lemnis_store::webhook_sender(webhooks)
             .map_err(io_failure("reading the root certificates of this machine"))?,
-        rollouts: store,
-        artifacts: lemnis_store::artifacts(&project.artifacts_dir())?,
+        rollouts: store.clone(),
+        leader: store,
+        artifacts: artifacts(&project, place).await?,
     };
     let predictions = Arc::new(PredictionLog::open(&project.predictions_dir(), clock.clone())?);
     let app = Arc::new(App {
@@ -70,6 +77,17 @@ pub async fn open(
     });
     release::restore(&app).await?;
     Ok(app)
+}
+
+async fn artifacts(project: &Project, place: &Place) -> Result<Arc<dyn ObjectStore>, Failure> {
+    let Some(url) = place.artifacts.clone() else {
+        return Ok(lemnis_store::artifacts(&project.artifacts_dir())?);
+    };
+    let environment = lemnis_store::CloudEnvironment { variables: Context::variables() };
+    // Asking a bucket for its region waits.
+    let opened = tokio::task::spawn_blocking(move || lemnis_store::artifacts_at(&url, &environment)).await;
+    let opened = opened.map_err(|error| Failure::new(ErrorKind::Internal, error.to_string()))?;
+    Ok(opened?)
 }
 
 /// The stores behind the URLs of data remotes.

@@ -56,7 +56,7 @@ fn allowed(from: Place, to: Place, dev: bool) -> bool {
     use Place::{App, Base, Binary, Core, Domain, Server, Store, Task, Testkit};
     // Tests follow the same table, and the testkit is the one place below L5 where app and store meet.
     if dev && to == Testkit {
-        return matches!(from, App | Server | Binary);
+        return matches!(from, Store | App | Server | Binary);
     }
     match from {
         Core => false,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use lemnis_core::ErrorKind;
 use lemnis_tracking::{Code, Error};
 use serde_json::json;
 
@@ -48,6 +49,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
             Failure::Domain(Error::Refused { code, message }) => (status(code), code.as_str(), message),
+            Failure::Domain(error @ Error::Store { kind: ErrorKind::Unavailable, .. }) => {
+                tracing::error!(error = chain(&error), "a tracking request found no database");
+                (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", chain(&error))
+            }
             Failure::Domain(error @ Error::Store { .. }) => {
                 tracing::error!(error = chain(&error), "a tracking request failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", chain(&error))

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
 use lemnis_tracking::{Code, Error, Param, Result, Tag, rules};
@@ -35,7 +35,20 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         if parts.method == Method::POST || parts.method == Method::PUT {
             check_content_type(&parts.headers)?;
         }
-        Ok(Self { map: from_body(body).await?, path: String::new() })
+        Ok(Self::parse(&read(body).await?)?)
+    }
+}
+
+/// The body of a POST as it came, for requests that are read the fast way first.
+pub(super) struct Raw(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        check_content_type(&parts.headers)?;
+        Ok(Self(read(body).await?))
     }
 }
 
@@ -54,17 +67,20 @@ fn check_content_type(headers: &HeaderMap) -> Result<()> {
     Err(Error::invalid("Bad Request. Content-Type must be one of ['application/json']."))
 }
 
-async fn from_body(body: Body) -> Result<Map<String, Value>> {
-    let bytes = to_bytes(body, MAX_BODY_BYTES)
+async fn read(body: Body) -> Result<Bytes> {
+    to_bytes(body, MAX_BODY_BYTES)
         .await
-        .map_err(|_| bad(&format!("The request body broke off or is larger than {MAX_BODY_BYTES} bytes.")))?;
+        .map_err(|_| bad(&format!("The request body broke off or is larger than {MAX_BODY_BYTES} bytes.")))
+}
+
+fn from_body(bytes: &[u8]) -> Result<Map<String, Value>> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
     let parse = |bytes: &[u8]| {
         serde_json::from_slice(bytes).map_err(|error| bad(&format!("The body is no JSON: {error}")))
     };
-    let value: Value = match parse(&bytes)? {
+    let value: Value = match parse(bytes)? {
         Value::String(inner) => parse(inner.as_bytes())?,
         value => value,
     };
@@ -144,6 +160,11 @@ impl Fields {
     /// The fields of `map`, for calls that do not come as a request of their own.
     pub(super) fn of(map: Map<String, Value>) -> Result<Self> {
         Ok(Self { map: one_spelling(map)?, path: String::new() })
+    }
+
+    /// The fields of a body.
+    pub(super) fn parse(body: &[u8]) -> Result<Self> {
+        Ok(Self { map: from_body(body)?, path: String::new() })
     }
 
     fn value(&self, name: &str) -> Option<&Value> {

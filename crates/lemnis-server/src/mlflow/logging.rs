@@ -7,8 +7,8 @@ use lemnis_tracking::{
 use serde_json::Value;
 
 use super::Answer;
-use super::fields::Fields;
-use super::wire;
+use super::fields::{Fields, Raw};
+use super::{logged, wire};
 use crate::Server;
 
 /// The tag that lists the models a run logged.
@@ -26,9 +26,14 @@ fn metric(fields: &Fields) -> Result<Metric> {
     })
 }
 
-pub(super) async fn log_metric(State(server): State<Server>, fields: Fields) -> Answer<Value> {
-    let id = fields.run_id()?;
-    let metric = metric(&fields)?;
+pub(super) async fn log_metric(State(server): State<Server>, Raw(body): Raw) -> Answer<Value> {
+    let (id, metric) = match logged::log_metric(&body) {
+        Some(exactly) => exactly,
+        None => {
+            let fields = Fields::parse(&body)?;
+            (fields.run_id()?, metric(&fields)?)
+        }
+    };
     rules::metric(&metric, "")?;
     server.app.runs.log(&id, &Batch { metrics: vec![metric], ..Batch::default() }).await?;
     Ok(wire::nothing())
@@ -55,10 +60,17 @@ pub(super) async fn delete_tag(State(server): State<Server>, fields: Fields) -> 
     Ok(wire::nothing())
 }
 
-pub(super) async fn log_batch(State(server): State<Server>, fields: Fields) -> Answer<Value> {
-    let id = fields.run_id()?;
-    let metrics: Result<Vec<Metric>> = fields.objects("metrics")?.iter().map(metric).collect();
-    let batch = Batch { metrics: metrics?, params: fields.params("params")?, tags: fields.tags("tags")? };
+pub(super) async fn log_batch(State(server): State<Server>, Raw(body): Raw) -> Answer<Value> {
+    let (id, batch) = match logged::log_batch(&body) {
+        Some(exactly) => exactly,
+        None => {
+            let fields = Fields::parse(&body)?;
+            let id = fields.run_id()?;
+            let metrics: Result<Vec<Metric>> = fields.objects("metrics")?.iter().map(metric).collect();
+            let params = fields.params("params")?;
+            (id, Batch { metrics: metrics?, params, tags: fields.tags("tags")? })
+        }
+    };
     server.app.runs.log(&id, &batch).await?;
     Ok(wire::nothing())
 }

@@ -10,6 +10,7 @@ mod experiments;
 mod failure;
 mod fields;
 mod genai;
+mod logged;
 mod logged_models;
 mod logging;
 mod metrics;

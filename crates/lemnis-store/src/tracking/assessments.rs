@@ -6,11 +6,10 @@ use lemnis_tracking::{
     Assessment, AssessmentChange, AssessmentError, Assessments, Error, Result, TraceId, Verdict,
 };
 use serde_json::Value;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Done, clause, traces};
 use crate::Store;
+use crate::sql::{self, Columns as _, Connection, QueryBuilder, Row, query, query_scalar};
 
 const COLUMNS: &str = "assessment_id, trace_id, name, kind, value, error, span_id, source_type, source_id, rationale, \
      metadata, overrides, valid, created, updated";
@@ -23,14 +22,13 @@ impl Assessments for Store {
             Box::pin(async move {
                 traces::exists(connection, &assessment.trace_id).await?;
                 if let Some(old) = &assessment.overrides {
-                    let changed = sqlx::query(
-                        "UPDATE assessment SET valid = 0 WHERE trace_id = ? AND assessment_id = ?",
-                    )
-                    .bind(assessment.trace_id.as_str())
-                    .bind(old)
-                    .execute(&mut *connection)
-                    .await?;
-                    if changed.rows_affected() == 0 {
+                    let changed =
+                        query("UPDATE assessment SET valid = 0 WHERE trace_id = ? AND assessment_id = ?")
+                            .bind(assessment.trace_id.as_str())
+                            .bind(old)
+                            .execute(connection)
+                            .await?;
+                    if changed == 0 {
                         return Err(no_assessment(&assessment.trace_id, old).into());
                     }
                 }
@@ -70,24 +68,23 @@ impl Assessments for Store {
         let (trace, id) = (trace.clone(), id.to_owned());
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let overrides: Option<Option<String>> = sqlx::query_scalar(
-                    "SELECT overrides FROM assessment WHERE trace_id = ? AND assessment_id = ?",
-                )
-                .bind(trace.as_str())
-                .bind(&id)
-                .fetch_optional(&mut *connection)
-                .await?;
+                let overrides: Option<Option<String>> =
+                    query_scalar("SELECT overrides FROM assessment WHERE trace_id = ? AND assessment_id = ?")
+                        .bind(trace.as_str())
+                        .bind(&id)
+                        .fetch_optional(connection)
+                        .await?;
                 if let Some(Some(old)) = overrides {
-                    sqlx::query("UPDATE assessment SET valid = 1 WHERE trace_id = ? AND assessment_id = ?")
+                    query("UPDATE assessment SET valid = 1 WHERE trace_id = ? AND assessment_id = ?")
                         .bind(trace.as_str())
                         .bind(old)
-                        .execute(&mut *connection)
+                        .execute(connection)
                         .await?;
                 }
-                sqlx::query("DELETE FROM assessment WHERE trace_id = ? AND assessment_id = ?")
+                query("DELETE FROM assessment WHERE trace_id = ? AND assessment_id = ?")
                     .bind(trace.as_str())
                     .bind(&id)
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
                 Ok(())
             })
@@ -100,20 +97,20 @@ fn no_assessment(trace: &TraceId, id: &str) -> Error {
     Error::missing(format!("Assessment with ID '{id}' not found for trace '{trace}'"))
 }
 
-async fn find(connection: &mut SqliteConnection, trace: &TraceId, id: &str) -> Done<Assessment> {
-    let row = sqlx::query(
+async fn find(connection: &mut Connection, trace: &TraceId, id: &str) -> Done<Assessment> {
+    let row = query(
         "SELECT assessment_id, trace_id, name, kind, value, error, span_id, source_type, source_id, \
              rationale, metadata, overrides, valid, created, updated FROM assessment \
              WHERE trace_id = ? AND assessment_id = ?",
     )
     .bind(trace.as_str())
     .bind(id)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(connection)
     .await?;
     if let Some(row) = row {
         return Ok(assessment(&row)?);
     }
-    let there = sqlx::query("SELECT 1 FROM trace WHERE trace_id = ?")
+    let there = query("SELECT 1 FROM trace WHERE trace_id = ?")
         .bind(trace.as_str())
         .fetch_optional(connection)
         .await?;
@@ -124,18 +121,18 @@ async fn find(connection: &mut SqliteConnection, trace: &TraceId, id: &str) -> D
     .into())
 }
 
-fn assessment(row: &SqliteRow) -> Result<Assessment, sqlx::Error> {
+fn assessment(row: &Row) -> Result<Assessment, sql::Error> {
     let value: Value = serde_json::from_str(row.try_get(4)?).unwrap_or_default();
     let error: Option<AssessmentError> =
-        row.try_get::<Option<&str>, _>(5)?.and_then(|text| serde_json::from_str(text).ok());
-    let verdict = match row.try_get::<&str, _>(3)? {
+        row.try_get::<Option<&str>>(5)?.and_then(|text| serde_json::from_str(text).ok());
+    let verdict = match row.try_get::<&str>(3)? {
         "expectation" => Verdict::Expectation { value },
         "issue" => Verdict::Issue { issue_name: value["issue_name"].as_str().unwrap_or_default().to_owned() },
         _ => Verdict::Feedback { value, error },
     };
     Ok(Assessment {
         assessment_id: row.try_get(0)?,
-        trace_id: row.try_get::<String, _>(1)?.into(),
+        trace_id: row.try_get::<String>(1)?.into(),
         name: row.try_get(2)?,
         verdict,
         span_id: row.try_get(6)?,
@@ -144,7 +141,7 @@ fn assessment(row: &SqliteRow) -> Result<Assessment, sqlx::Error> {
         rationale: row.try_get(9)?,
         metadata: serde_json::from_str(row.try_get(10)?).unwrap_or_default(),
         overrides: row.try_get(11)?,
-        valid: row.try_get::<i64, _>(12)? != 0,
+        valid: row.try_get::<i64>(12)? != 0,
         created: row.try_get(13)?,
         updated: row.try_get(14)?,
     })
@@ -152,24 +149,24 @@ fn assessment(row: &SqliteRow) -> Result<Assessment, sqlx::Error> {
 
 /// The assessments of these traces, oldest first.
 pub(super) async fn of_traces<'t>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     traces: impl Iterator<Item = &'t str>,
 ) -> Done<Vec<Assessment>> {
     let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM assessment WHERE trace_id IN "));
     clause::texts(&mut sql, traces);
     sql.push(" ORDER BY created, assessment_id");
-    let rows = sql.build().persistent(false).fetch_all(connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     Ok(rows.iter().map(assessment).collect::<Result<_, _>>()?)
 }
 
 /// Adds an assessment, or replaces the one with its id.
-pub(super) async fn put(connection: &mut SqliteConnection, assessment: &Assessment) -> Done<()> {
+pub(super) async fn put(connection: &mut Connection, assessment: &Assessment) -> Done<()> {
     let (number, is_number) = assessment.verdict.number();
     let error = match &assessment.verdict {
         Verdict::Feedback { error: Some(error), .. } => serde_json::to_string(error).ok(),
         _ => None,
     };
-    sqlx::query(
+    query(
         "INSERT INTO assessment (assessment_id, trace_id, name, kind, value, error, number, is_number, span_id, \
          source_type, source_id, rationale, metadata, overrides, valid, created, updated) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \

@@ -1,26 +1,30 @@
 //! From a filter's clauses to SQL with bound values.
 
+use lemnis_tracking::ExperimentId;
 use lemnis_tracking::search::{Clause, Comparator, Value};
-use sqlx::{QueryBuilder, Sqlite};
+
+use crate::sql::{List, QueryBuilder};
+
+/// Makes a backslash in a pattern a backslash: PostgreSQL would take it for an escape.
+const NO_ESCAPE: &str = " ESCAPE '\u{1}'";
 
 /// Appends `column <op> value`.
-pub(super) fn compare(sql: &mut QueryBuilder<Sqlite>, column: &str, clause: &Clause) {
+pub(super) fn compare(sql: &mut QueryBuilder, column: &str, clause: &Clause) {
     compare_value(sql, column, clause.comparator, &clause.value);
 }
 
 /// Appends `column <op> value`.
-pub(super) fn compare_value(
-    sql: &mut QueryBuilder<Sqlite>,
-    column: &str,
-    comparator: Comparator,
-    value: &Value,
-) {
+pub(super) fn compare_value(sql: &mut QueryBuilder, column: &str, comparator: Comparator, value: &Value) {
     match (&comparator, value) {
         (Comparator::RLike, Value::Text(pattern)) => {
             sql.push(format!("{column} REGEXP ")).push_bind(pattern.clone());
         }
         (Comparator::ILike, Value::Text(text)) => {
-            sql.push(format!("lower({column}) LIKE lower(")).push_bind(text.clone()).push(")");
+            sql.push(format!("lower({column}) LIKE lower(")).push_bind(text.clone());
+            sql.push(")").push(NO_ESCAPE);
+        }
+        (Comparator::Like, Value::Text(text)) => {
+            sql.push(format!("{column} LIKE ")).push_bind(text.clone()).push(NO_ESCAPE);
         }
         (comparator, Value::Text(text)) => {
             sql.push(format!("{column} {} ", comparator.sql())).push_bind(text.clone());
@@ -30,7 +34,7 @@ pub(super) fn compare_value(
         }
         (comparator, Value::List(texts)) => {
             sql.push(format!("{column} {} (SELECT value FROM json_each(", comparator.sql()))
-                .push_bind(sqlx::types::Json(texts.clone()))
+                .push_bind(List(texts.clone()))
                 .push("))");
         }
         (Comparator::Absent, Value::Nothing) => {
@@ -43,7 +47,7 @@ pub(super) fn compare_value(
 }
 
 /// Appends `(a, b, c)` with bound texts; where there is none, a list that holds nothing.
-pub(super) fn texts<'t>(sql: &mut QueryBuilder<Sqlite>, texts: impl IntoIterator<Item = &'t str>) {
+pub(super) fn texts<'t>(sql: &mut QueryBuilder, texts: impl IntoIterator<Item = &'t str>) {
     sql.push("(");
     let mut any = false;
     for text in texts {
@@ -57,13 +61,25 @@ pub(super) fn texts<'t>(sql: &mut QueryBuilder<Sqlite>, texts: impl IntoIterator
 }
 
 /// Appends `(1, 2, 3)`; where there is none, a list that holds nothing.
-pub(super) fn experiments(sql: &mut QueryBuilder<Sqlite>, ids: &[lemnis_tracking::ExperimentId]) {
+pub(super) fn experiments(sql: &mut QueryBuilder, ids: &[ExperimentId]) {
     let list: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
     sql.push("(").push(if list.is_empty() { "NULL".to_owned() } else { list.join(", ") }).push(")");
 }
 
+/// Appends that `column` is one of the experiments.
+pub(super) fn among(sql: &mut QueryBuilder, column: &str, experiments: &[ExperimentId]) {
+    match experiments {
+        // An index that is led by the experiment gives the order as well.
+        [one] => sql.push(format!("{column} = ")).push_bind(one.0),
+        several => sql
+            .push(format!("{column} IN (SELECT value FROM json_each("))
+            .push_bind(List(several.iter().map(|id| id.0).collect::<Vec<_>>()))
+            .push("))"),
+    };
+}
+
 /// Appends `value <op> number`, where NaN satisfies only `!=`.
-pub(super) fn compare_metric(sql: &mut QueryBuilder<Sqlite>, table: &str, clause: &Clause) {
+pub(super) fn compare_metric(sql: &mut QueryBuilder, table: &str, clause: &Clause) {
     if clause.comparator == Comparator::NotEqual {
         sql.push(format!("({table}.is_nan OR "));
     } else {
@@ -71,6 +87,11 @@ pub(super) fn compare_metric(sql: &mut QueryBuilder<Sqlite>, table: &str, clause
     }
     compare(sql, &format!("{table}.value"), clause);
     sql.push(")");
+}
+
+/// Appends what no row satisfies.
+pub(super) fn never(sql: &mut QueryBuilder) {
+    sql.push("false");
 }
 
 /// Appends `ASC` or `DESC`.

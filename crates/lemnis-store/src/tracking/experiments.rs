@@ -9,12 +9,10 @@ use lemnis_tracking::{
     DatasetUse, Error, Experiment, ExperimentId, ExperimentSearch, Experiments, Lifecycle, NewExperiment,
     Page, Result, Tag, rules,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::types::Json;
-use sqlx::{QueryBuilder, Row};
 
 use super::{Done, clause, inputs, offset, one_more, tag};
 use crate::Store;
+use crate::sql::{self, Columns as _, Connection, List, QueryBuilder, Row, query, query_scalar};
 
 #[async_trait]
 impl Experiments for Store {
@@ -38,9 +36,9 @@ impl Experiments for Store {
         let name = name.to_owned();
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let id: Option<i64> = sqlx::query_scalar("SELECT id FROM experiment WHERE name = ?")
+                let id: Option<i64> = query_scalar("SELECT id FROM experiment WHERE name = ?")
                     .bind(name)
-                    .fetch_optional(&mut *connection)
+                    .fetch_optional(connection)
                     .await?;
                 match id {
                     Some(id) => find(connection, ExperimentId(id)).await,
@@ -52,7 +50,7 @@ impl Experiments for Store {
     }
 
     async fn datasets(&self, experiments: &[ExperimentId]) -> Result<Vec<DatasetUse>> {
-        let ids = Json(experiments.iter().map(|id| id.0).collect::<Vec<_>>());
+        let ids = List(experiments.iter().map(|id| id.0).collect::<Vec<_>>());
         self.read::<_, Error, _>(move |connection| Box::pin(inputs::uses(connection, ids))).await
     }
 
@@ -69,7 +67,7 @@ impl Experiments for Store {
                 if stage(connection, id).await? != Lifecycle::Active {
                     return Err(Error::invalid("Cannot rename a non-active experiment.").into());
                 }
-                let renamed = sqlx::query("UPDATE experiment SET name = ?, updated = ? WHERE id = ?")
+                let renamed = query("UPDATE experiment SET name = ?, updated = ? WHERE id = ?")
                     .bind(&name)
                     .bind(at_ms)
                     .bind(id.0)
@@ -84,19 +82,19 @@ impl Experiments for Store {
     async fn set_lifecycle(&self, id: ExperimentId, to: Lifecycle, at_ms: Millis) -> Result<()> {
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let moved = sqlx::query(
+                let moved = query(
                     "UPDATE experiment SET lifecycle = ?1, updated = ?2 WHERE id = ?3 AND lifecycle <> ?1",
                 )
                 .bind(to.as_str())
                 .bind(at_ms)
                 .bind(id.0)
-                .execute(&mut *connection)
+                .execute(connection)
                 .await?;
-                if moved.rows_affected() == 0 {
+                if moved == 0 {
                     return Err(Error::no_experiment(id).into());
                 }
                 let deleted = (to == Lifecycle::Deleted).then_some(at_ms);
-                sqlx::query("UPDATE run SET lifecycle = ?, deleted_time = ? WHERE experiment = ?")
+                query("UPDATE run SET lifecycle = ?, deleted_time = ? WHERE experiment = ?")
                     .bind(to.as_str())
                     .bind(deleted)
                     .bind(id.0)
@@ -126,12 +124,12 @@ impl Experiments for Store {
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 active(connection, id).await?;
-                let gone = sqlx::query("DELETE FROM experiment_tag WHERE experiment = ? AND key = ?")
+                let gone = query("DELETE FROM experiment_tag WHERE experiment = ? AND key = ?")
                     .bind(id.0)
                     .bind(&key)
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
-                if gone.rows_affected() == 0 {
+                if gone == 0 {
                     return Err(Error::missing(format!(
                         "No tag with name: {key} in experiment with id {id}"
                     ))
@@ -145,7 +143,7 @@ impl Experiments for Store {
 }
 
 /// Fails unless the experiment is there and active.
-pub(super) async fn active(connection: &mut SqliteConnection, id: ExperimentId) -> Done<()> {
+pub(super) async fn active(connection: &mut Connection, id: ExperimentId) -> Done<()> {
     match stage(connection, id).await? {
         Lifecycle::Active => Ok(()),
         Lifecycle::Deleted => Err(Error::invalid(format!(
@@ -156,25 +154,24 @@ pub(super) async fn active(connection: &mut SqliteConnection, id: ExperimentId) 
 }
 
 /// Where the artifacts of the experiment lie.
-pub(super) async fn location(connection: &mut SqliteConnection, id: ExperimentId) -> Done<String> {
-    let location: Option<String> =
-        sqlx::query_scalar("SELECT artifact_location FROM experiment WHERE id = ?")
-            .bind(id.0)
-            .fetch_optional(connection)
-            .await?;
+pub(super) async fn location(connection: &mut Connection, id: ExperimentId) -> Done<String> {
+    let location: Option<String> = query_scalar("SELECT artifact_location FROM experiment WHERE id = ?")
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await?;
     location.ok_or_else(|| Error::no_experiment(id).into())
 }
 
-async fn stage(connection: &mut SqliteConnection, id: ExperimentId) -> Done<Lifecycle> {
-    let stage: Option<String> = sqlx::query_scalar("SELECT lifecycle FROM experiment WHERE id = ?")
+async fn stage(connection: &mut Connection, id: ExperimentId) -> Done<Lifecycle> {
+    let stage: Option<String> = query_scalar("SELECT lifecycle FROM experiment WHERE id = ?")
         .bind(id.0)
         .fetch_optional(connection)
         .await?;
     Ok(stage.map(|stage| Lifecycle::parse(&stage)).ok_or_else(|| Error::no_experiment(id))?)
 }
 
-async fn touch(connection: &mut SqliteConnection, id: ExperimentId, at_ms: Millis) -> Done<()> {
-    sqlx::query("UPDATE experiment SET updated = ? WHERE id = ?")
+async fn touch(connection: &mut Connection, id: ExperimentId, at_ms: Millis) -> Done<()> {
+    query("UPDATE experiment SET updated = ? WHERE id = ?")
         .bind(at_ms)
         .bind(id.0)
         .execute(connection)
@@ -182,10 +179,10 @@ async fn touch(connection: &mut SqliteConnection, id: ExperimentId, at_ms: Milli
     Ok(())
 }
 
-async fn put_tag(connection: &mut SqliteConnection, id: i64, tag: &Tag) -> Done<()> {
-    sqlx::query(
+async fn put_tag(connection: &mut Connection, id: i64, tag: &Tag) -> Done<()> {
+    query(
         "INSERT INTO experiment_tag (experiment, key, value) VALUES (?, ?, ?) \
-         ON CONFLICT DO UPDATE SET value = excluded.value",
+         ON CONFLICT (experiment, key) DO UPDATE SET value = excluded.value",
     )
     .bind(id)
     .bind(&tag.key)
@@ -196,30 +193,28 @@ async fn put_tag(connection: &mut SqliteConnection, id: i64, tag: &Tag) -> Done<
 }
 
 /// Says that `name` is taken where the database says so.
-fn taken<T>(result: Result<T, sqlx::Error>, name: &str) -> Done<T> {
-    result.map_err(|error| match error.as_database_error() {
-        Some(database) if database.is_unique_violation() => {
-            Error::exists(format!("Experiment(name={name}) already exists.")).into()
-        }
-        _ => error.into(),
+fn taken<T>(result: Result<T, sql::Error>, name: &str) -> Done<T> {
+    result.map_err(|error| match error.is_taken() {
+        true => Error::exists(format!("Experiment(name={name}) already exists.")).into(),
+        false => error.into(),
     })
 }
 
-async fn create(connection: &mut SqliteConnection, new: NewExperiment) -> Done<Experiment> {
-    let inserted = sqlx::query(
-        "INSERT INTO experiment (name, artifact_location, created, updated) VALUES (?1, ?2, ?3, ?3)",
+async fn create(connection: &mut Connection, new: NewExperiment) -> Done<Experiment> {
+    let inserted = query_scalar(
+        "INSERT INTO experiment (name, artifact_location, created, updated) VALUES (?1, ?2, ?3, ?3) RETURNING id",
     )
     .bind(&new.name)
     .bind(new.artifact_location.as_deref().unwrap_or_default())
     .bind(new.at_ms)
-    .execute(&mut *connection)
+    .fetch_one(connection)
     .await;
-    let id = ExperimentId(taken(inserted, &new.name)?.last_insert_rowid());
+    let id = ExperimentId(taken(inserted, &new.name)?);
     if new.artifact_location.as_deref().unwrap_or_default().is_empty() {
-        sqlx::query("UPDATE experiment SET artifact_location = ? WHERE id = ?")
+        query("UPDATE experiment SET artifact_location = ? WHERE id = ?")
             .bind(format!("mlflow-artifacts:/{id}"))
             .bind(id.0)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
     }
     for tag in &new.tags {
@@ -228,20 +223,19 @@ async fn create(connection: &mut SqliteConnection, new: NewExperiment) -> Done<E
     Ok(find(connection, id).await?.ok_or_else(|| Error::no_experiment(id))?)
 }
 
-async fn find(connection: &mut SqliteConnection, id: ExperimentId) -> Done<Option<Experiment>> {
-    let row = sqlx::query(
-        "SELECT id, name, artifact_location, lifecycle, created, updated FROM experiment WHERE id = ?",
-    )
-    .bind(id.0)
-    .fetch_optional(&mut *connection)
-    .await?;
+async fn find(connection: &mut Connection, id: ExperimentId) -> Done<Option<Experiment>> {
+    let row =
+        query("SELECT id, name, artifact_location, lifecycle, created, updated FROM experiment WHERE id = ?")
+            .bind(id.0)
+            .fetch_optional(connection)
+            .await?;
     let Some(row) = row else { return Ok(None) };
     let mut found = vec![experiment(&row)?];
     load_tags(connection, &mut found).await?;
     Ok(found.pop())
 }
 
-fn experiment(row: &SqliteRow) -> Result<Experiment, sqlx::Error> {
+fn experiment(row: &Row) -> Result<Experiment, sql::Error> {
     Ok(Experiment {
         experiment_id: ExperimentId(row.try_get(0)?),
         name: row.try_get(1)?,
@@ -253,15 +247,15 @@ fn experiment(row: &SqliteRow) -> Result<Experiment, sqlx::Error> {
     })
 }
 
-async fn load_tags(connection: &mut SqliteConnection, experiments: &mut [Experiment]) -> Done<()> {
+async fn load_tags(connection: &mut Connection, experiments: &mut [Experiment]) -> Done<()> {
     let places: HashMap<i64, usize> =
         experiments.iter().enumerate().map(|(place, found)| (found.experiment_id.0, place)).collect();
     let ids: Vec<i64> = places.keys().copied().collect();
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT experiment, key, value FROM experiment_tag \
          WHERE experiment IN (SELECT value FROM json_each(?)) ORDER BY experiment, key",
     )
-    .bind(Json(ids))
+    .bind(List(ids))
     .fetch_all(connection)
     .await?;
     for row in &rows {
@@ -272,7 +266,7 @@ async fn load_tags(connection: &mut SqliteConnection, experiments: &mut [Experim
     Ok(())
 }
 
-async fn find_all(connection: &mut SqliteConnection, search: ExperimentSearch) -> Done<Page<Experiment>> {
+async fn find_all(connection: &mut Connection, search: ExperimentSearch) -> Done<Page<Experiment>> {
     let mut sql = QueryBuilder::new(
         "SELECT e.id, e.name, e.artifact_location, e.lifecycle, e.created, e.updated FROM experiment e WHERE true",
     );
@@ -305,7 +299,7 @@ async fn find_all(connection: &mut SqliteConnection, search: ExperimentSearch) -
     });
     sql.push(" LIMIT ").push_bind(one_more(search.limit));
     sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let mut page =
         Page::cut(rows.iter().map(experiment).collect::<Result<_, _>>()?, search.limit, search.offset);
     load_tags(connection, &mut page.items).await?;

@@ -5,15 +5,13 @@ use std::collections::HashMap;
 use lemnis_tracking::{
     Dataset, DatasetInput, DatasetUse, ExperimentId, LoggedModelId, ModelOutput, Run, RunId,
 };
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::types::Json;
 
 use super::runs::writable;
 use super::{Done, tag};
+use crate::sql::{Columns as _, Connection, List, query, query_scalar};
 
 pub(super) async fn log_inputs(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &RunId,
     datasets: &[DatasetInput],
     models: &[LoggedModelId],
@@ -28,11 +26,7 @@ pub(super) async fn log_inputs(
     Ok(())
 }
 
-pub(super) async fn log_outputs(
-    connection: &mut SqliteConnection,
-    id: &RunId,
-    models: &[ModelOutput],
-) -> Done<()> {
+pub(super) async fn log_outputs(connection: &mut Connection, id: &RunId, models: &[ModelOutput]) -> Done<()> {
     let run = writable(connection, id).await?;
     for output in models {
         log_model(connection, run, "output", &output.model_id, output.step).await?;
@@ -41,13 +35,13 @@ pub(super) async fn log_outputs(
 }
 
 async fn log_model(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     run: i64,
     direction: &str,
     model: &LoggedModelId,
     step: i64,
 ) -> Done<()> {
-    sqlx::query(
+    query(
         "INSERT INTO run_model (run, direction, model_id, step) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
     .bind(run)
@@ -59,9 +53,9 @@ async fn log_model(
     Ok(())
 }
 
-async fn log_dataset(connection: &mut SqliteConnection, run: i64, input: &DatasetInput) -> Done<()> {
+async fn log_dataset(connection: &mut Connection, run: i64, input: &DatasetInput) -> Done<()> {
     let Dataset { name, digest, source_type, source, schema, profile } = &input.dataset;
-    sqlx::query(
+    query(
         "INSERT INTO dataset (experiment, name, digest, source_type, source, schema, profile) \
          VALUES ((SELECT experiment FROM run WHERE id = ?), ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
@@ -72,42 +66,42 @@ async fn log_dataset(connection: &mut SqliteConnection, run: i64, input: &Datase
     .bind(source)
     .bind(schema)
     .bind(profile)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    let dataset: i64 = sqlx::query_scalar(
+    let dataset: i64 = query_scalar(
         "SELECT id FROM dataset WHERE experiment = (SELECT experiment FROM run WHERE id = ?) AND name = ? AND digest = ?",
     )
     .bind(run)
     .bind(name)
     .bind(digest)
-    .fetch_one(&mut *connection)
+    .fetch_one(connection)
     .await?;
-    let linked = sqlx::query(
+    let linked = query(
         "INSERT INTO run_dataset (run, dataset, place) \
          VALUES (?1, ?2, (SELECT count(*) FROM run_dataset WHERE run = ?1)) ON CONFLICT DO NOTHING",
     )
     .bind(run)
     .bind(dataset)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    if linked.rows_affected() == 0 {
+    if linked == 0 {
         return Ok(());
     }
     for tag in &input.tags {
-        sqlx::query("INSERT INTO run_dataset_tag (run, dataset, key, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
+        query("INSERT INTO run_dataset_tag (run, dataset, key, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
             .bind(run)
             .bind(dataset)
             .bind(&tag.key)
             .bind(&tag.value)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
     }
     Ok(())
 }
 
 /// Which datasets the runs of the experiments `ids` read, and what for.
-pub(super) async fn uses(connection: &mut SqliteConnection, ids: Json<Vec<i64>>) -> Done<Vec<DatasetUse>> {
-    let rows = sqlx::query(
+pub(super) async fn uses(connection: &mut Connection, ids: List<i64>) -> Done<Vec<DatasetUse>> {
+    let rows = query(
         "SELECT DISTINCT d.experiment, d.name, d.digest, t.value FROM dataset d JOIN run_dataset l ON l.dataset = d.id \
          LEFT JOIN run_dataset_tag t \
          ON t.run = l.run AND t.dataset = l.dataset AND t.key = 'mlflow.data.context' \
@@ -130,27 +124,27 @@ pub(super) async fn uses(connection: &mut SqliteConnection, ids: Json<Vec<i64>>)
 
 /// Adds inputs and outputs to the runs at `places`, which are named by row number.
 pub(super) async fn load(
-    connection: &mut SqliteConnection,
-    ids: &Json<Vec<i64>>,
+    connection: &mut Connection,
+    ids: &List<i64>,
     places: &HashMap<i64, usize>,
     runs: &mut [(i64, Run)],
 ) -> Done<()> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT run, direction, model_id, step FROM run_model WHERE run IN (SELECT value FROM json_each(?)) \
          ORDER BY run, step, model_id",
     )
     .bind(ids)
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
     for row in &rows {
         let Some(place) = places.get(&row.try_get(0)?) else { continue };
-        let model_id: LoggedModelId = row.try_get::<String, _>(2)?.into();
-        match row.try_get::<&str, _>(1)? {
+        let model_id: LoggedModelId = row.try_get::<String>(2)?.into();
+        match row.try_get::<&str>(1)? {
             "input" => runs[*place].1.model_inputs.push(model_id),
             _ => runs[*place].1.model_outputs.push(ModelOutput { model_id, step: row.try_get(3)? }),
         }
     }
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT l.run, d.name, d.digest, d.source_type, d.source, d.schema, d.profile, t.key, t.value, d.id \
          FROM run_dataset l JOIN dataset d ON d.id = l.dataset \
          LEFT JOIN run_dataset_tag t ON t.run = l.run AND t.dataset = l.dataset \
@@ -164,7 +158,7 @@ pub(super) async fn load(
         let run: i64 = row.try_get(0)?;
         let Some(place) = places.get(&run) else { continue };
         let inputs = &mut runs[*place].1.dataset_inputs;
-        let this = Some((run, row.try_get::<i64, _>(9)?));
+        let this = Some((run, row.try_get::<i64>(9)?));
         if before != this {
             before = this;
             let dataset = Dataset {
@@ -177,7 +171,7 @@ pub(super) async fn load(
             };
             inputs.push(DatasetInput { dataset, tags: Vec::new() });
         }
-        let tagged = row.try_get::<Option<&str>, _>(7)?.is_some();
+        let tagged = row.try_get::<Option<&str>>(7)?.is_some();
         if let (true, Some(input)) = (tagged, inputs.last_mut()) {
             input.tags.push(tag(row, 7)?);
         }

@@ -4,11 +4,10 @@ use async_trait::async_trait;
 use lemnis_core::Millis;
 use lemnis_tracking::issue::{IssueChange, IssueSearch, SEVERITIES};
 use lemnis_tracking::{Error, ExperimentId, Issue, Issues, Page, Result};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Done, clause, experiments, offset, one_more};
 use crate::Store;
+use crate::sql::{self, Columns as _, Connection, QueryBuilder, Row, query};
 
 const COLUMNS: &str = "i.issue_id, i.experiment, i.name, i.description, i.status, i.severity, i.root_causes, \
      i.source_run_id, i.categories, i.created, i.updated, i.created_by";
@@ -70,7 +69,7 @@ impl Issues for Store {
                 }
                 sql.push("i.created DESC, i.issue_id DESC LIMIT ").push_bind(one_more(search.limit));
                 sql.push(" OFFSET ").push_bind(offset(search.offset));
-                let rows = sql.build().persistent(false).fetch_all(connection).await?;
+                let rows = sql.build().fetch_all(connection).await?;
                 let mut found = Vec::with_capacity(rows.len());
                 for row in &rows {
                     let mut issue = issue(row)?;
@@ -86,8 +85,8 @@ impl Issues for Store {
     }
 }
 
-fn issue(row: &SqliteRow) -> Result<Issue, sqlx::Error> {
-    let texts = |place: usize| -> Result<Vec<String>, sqlx::Error> {
+fn issue(row: &Row) -> Result<Issue, sql::Error> {
+    let texts = |place: usize| -> Result<Vec<String>, sql::Error> {
         Ok(serde_json::from_str(row.try_get(place)?).unwrap_or_default())
     };
     Ok(Issue {
@@ -107,8 +106,8 @@ fn issue(row: &SqliteRow) -> Result<Issue, sqlx::Error> {
     })
 }
 
-async fn find(connection: &mut SqliteConnection, id: &str) -> Done<Option<Issue>> {
-    let row = sqlx::query(
+async fn find(connection: &mut Connection, id: &str) -> Done<Option<Issue>> {
+    let row = query(
         "SELECT i.issue_id, i.experiment, i.name, i.description, i.status, i.severity, i.root_causes, \
          i.source_run_id, i.categories, i.created, i.updated, i.created_by FROM issue i WHERE i.issue_id = ?",
     )
@@ -118,10 +117,10 @@ async fn find(connection: &mut SqliteConnection, id: &str) -> Done<Option<Issue>
     Ok(row.as_ref().map(issue).transpose()?)
 }
 
-async fn put(connection: &mut SqliteConnection, issue: &Issue) -> Done<()> {
+async fn put(connection: &mut Connection, issue: &Issue) -> Done<()> {
     let rank = issue.severity.as_deref().and_then(|name| SEVERITIES.iter().position(|known| *known == name));
     let list = |texts: &[String]| serde_json::Value::from(texts.to_vec()).to_string();
-    sqlx::query(
+    query(
         "INSERT INTO issue (issue_id, experiment, name, description, status, severity, severity_rank, root_causes, \
          source_run_id, categories, created, updated, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (issue_id) DO UPDATE SET name = excluded.name, description = excluded.description, \

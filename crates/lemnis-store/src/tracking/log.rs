@@ -1,102 +1,98 @@
-//! What runs log, and the histories of their metrics.
+//! What runs log: params, tags and the points of metrics.
+//!
+//! A batch is kept whole or not at all. Batches of metrics alone take the short way of `point_queue.rs`.
 
-use lemnis_tracking::{
-    Batch, Error, History, Metric, Page, Param, RUN_NAME_TAG, RunId, SampledMetrics, Tag, rules,
-};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use std::collections::{BTreeMap, HashMap};
+
+use lemnis_tracking::{Batch, Error, Metric, RUN_NAME_TAG, RunId, Tag, rules};
 
 use super::runs::writable;
-use super::{Done, kept, offset, one_more, shown};
-use crate::Names;
+use super::{Done, kept};
+use crate::points::{self, Point, Series};
+use crate::sql::{self, Columns as _, Connection, List, Value, insert_many, query};
 
-/// Logs all of `batch`; the caller has checked its rules.
-pub(super) async fn log(
-    connection: &mut SqliteConnection,
-    names: &Names,
-    id: &RunId,
-    batch: &Batch,
-) -> Done<()> {
-    let run = writable(connection, id).await?;
-    log_params(connection, names, id, run, batch).await?;
-    for metric in &batch.metrics {
-        log_metric(connection, names, id, run, metric).await?;
-    }
-    for tag in &batch.tags {
-        put_tag(connection, names, run, tag).await?;
-    }
-    Ok(())
+/// The numbers of a batch's names, in the order of its lists.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    pub(super) metrics: Vec<i64>,
+    pub(super) params: Vec<i64>,
+    pub(super) tags: Vec<i64>,
 }
 
-/// Sets a tag; the tag of the run's name renames the run.
-pub(super) async fn put_tag(
-    connection: &mut SqliteConnection,
-    names: &Names,
-    run: i64,
-    tag: &Tag,
-) -> Done<()> {
-    let value = rules::cut(&tag.value, rules::TAG_VALUE_LENGTH);
-    let key = names.number(connection, &tag.key).await?;
-    sqlx::query(
-        "INSERT INTO tag (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-    )
-    .bind(run)
-    .bind(key)
-    .bind(value)
-    .execute(&mut *connection)
-    .await?;
-    if tag.key == RUN_NAME_TAG {
-        sqlx::query("UPDATE run SET name = ? WHERE id = ?").bind(value).bind(run).execute(connection).await?;
+/// Logs all of `batch`; the caller has checked its rules.
+pub(super) async fn log(connection: &mut Connection, id: &RunId, batch: &Batch, keys: &Keys) -> Done<()> {
+    let run = writable(connection, id).await?;
+    log_params(connection, id, run, batch, &keys.params).await?;
+    log_metrics(connection, id, run, batch, &keys.metrics).await?;
+    put_tags(connection, run, &batch.tags, &keys.tags).await
+}
+
+/// Sets tags; the tag of the run's name renames the run.
+pub(super) async fn put_tags(connection: &mut Connection, run: i64, tags: &[Tag], keys: &[i64]) -> Done<()> {
+    // The last of the same key counts.
+    let mut last: BTreeMap<i64, &str> = BTreeMap::new();
+    for (tag, key) in tags.iter().zip(keys) {
+        let value = rules::cut(&tag.value, rules::TAG_VALUE_LENGTH);
+        last.insert(*key, value);
+        if tag.key == RUN_NAME_TAG {
+            query("UPDATE run SET name = ? WHERE id = ?").bind(value).bind(run).execute(connection).await?;
+        }
     }
+    let rows = last.into_iter().map(|(key, value)| vec![run.into(), key.into(), value.into()]).collect();
+    let tail = "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value";
+    insert_many(connection, "INSERT INTO tag (run, key, value)", rows, tail).await?;
     Ok(())
 }
 
 async fn log_params(
-    connection: &mut SqliteConnection,
-    names: &Names,
+    connection: &mut Connection,
     id: &RunId,
     run: i64,
     batch: &Batch,
+    keys: &[i64],
 ) -> Done<()> {
-    let mut changed: Vec<(&Param, String)> = Vec::new();
-    for param in &batch.params {
-        let value = rules::cut(&param.value, rules::PARAM_VALUE_LENGTH);
-        let key = names.number(connection, &param.key).await?;
-        let inserted =
-            sqlx::query("INSERT INTO param (run, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-                .bind(run)
-                .bind(key)
-                .bind(value)
-                .execute(&mut *connection)
-                .await?;
-        if inserted.rows_affected() == 1 {
-            continue;
-        }
-        let old: String = sqlx::query_scalar("SELECT value FROM param WHERE run = ? AND key = ?")
-            .bind(run)
-            .bind(key)
-            .fetch_one(&mut *connection)
-            .await?;
-        if old != value {
-            changed.push((param, old));
-        }
+    let mut first: BTreeMap<i64, &str> = BTreeMap::new();
+    for (param, key) in batch.params.iter().zip(keys) {
+        first.entry(*key).or_insert_with(|| rules::cut(&param.value, rules::PARAM_VALUE_LENGTH));
     }
+    let rows: Vec<Vec<Value>> =
+        first.iter().map(|(key, value)| vec![run.into(), (*key).into(), (*value).into()]).collect();
+    let wanted = rows.len() as u64;
+    let head = "INSERT INTO param (run, key, value)";
+    let inserted = insert_many(connection, head, rows, "ON CONFLICT DO NOTHING").await?;
+    if inserted == wanted && first.len() == batch.params.len() {
+        return Ok(());
+    }
+    let mut present: HashMap<i64, String> = HashMap::new();
+    query("SELECT key, value FROM param WHERE run = ? AND key IN (SELECT value FROM json_each(?))")
+        .bind(run)
+        .bind(List(first.into_keys().collect::<Vec<_>>()))
+        .each(connection, |row| {
+            present.insert(row.try_get(0)?, row.try_get(1)?);
+            Ok(())
+        })
+        .await?;
+    let changed: Vec<(&str, &str, &str)> = batch
+        .params
+        .iter()
+        .zip(keys)
+        .filter_map(|(param, key)| Some((param, present.get(key)?)))
+        .filter(|(param, old)| rules::cut(&param.value, rules::PARAM_VALUE_LENGTH) != old.as_str())
+        .map(|(param, old)| (param.key.as_str(), old.as_str(), param.value.as_str()))
+        .collect();
     match changed.as_slice() {
         [] => Ok(()),
-        [(param, old)] if batch.params.len() == 1 && batch.metrics.is_empty() && batch.tags.is_empty() => {
+        [(key, old, new)] if batch.params.len() == 1 && batch.metrics.is_empty() && batch.tags.is_empty() => {
             Err(Error::invalid(format!(
-                "Changing param values is not allowed. Param with key='{}' was already logged with value='{old}' for \
-                 run ID='{id}'. Attempted logging new value '{}'.",
-                param.key, param.value
+                "Changing param values is not allowed. Param with key='{key}' was already logged with value='{old}' for \
+                 run ID='{id}'. Attempted logging new value '{new}'."
             ))
             .into())
         }
         several => {
             let several: Vec<String> = several
                 .iter()
-                .map(|(param, old)| {
-                    format!("{{'key': '{}', 'old_value': '{old}', 'new_value': '{}'}}", param.key, param.value)
-                })
+                .map(|(key, old, new)| format!("{{'key': '{key}', 'old_value': '{old}', 'new_value': '{new}'}}"))
                 .collect();
             Err(Error::invalid(format!(
                 "Changing param values is not allowed. Params were already logged='[{}]' for run ID='{id}'.",
@@ -107,127 +103,76 @@ async fn log_params(
     }
 }
 
-async fn log_metric(
-    connection: &mut SqliteConnection,
-    names: &Names,
+async fn log_metrics(
+    connection: &mut Connection,
     id: &RunId,
     run: i64,
-    metric: &Metric,
+    batch: &Batch,
+    keys: &[i64],
 ) -> Done<()> {
-    let key = names.number(connection, &metric.key).await?;
-    let (value, is_nan) = kept(metric.value);
-    sqlx::query(
-        "INSERT INTO metric (run, key, timestamp, step, value, is_nan) VALUES (?, ?, ?, ?, ?, ?) \
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(run)
-    .bind(key)
-    .bind(metric.timestamp)
-    .bind(metric.step)
-    .bind(value)
-    .bind(is_nan)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "INSERT INTO latest_metric (run, key, timestamp, step, value, is_nan) VALUES (?, ?, ?, ?, ?, ?) \
-         ON CONFLICT DO UPDATE SET timestamp = excluded.timestamp, step = excluded.step, value = excluded.value, \
-         is_nan = excluded.is_nan \
-         WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)",
-    )
-    .bind(run)
-    .bind(key)
-    .bind(metric.timestamp)
-    .bind(metric.step)
-    .bind(value)
-    .bind(is_nan)
-    .execute(&mut *connection)
-    .await?;
-    let Some(model) = &metric.model_id else { return Ok(()) };
-    sqlx::query(
-        "INSERT INTO logged_model_metric \
-         (model_id, key, timestamp, step, run_id, value, is_nan, dataset_name, dataset_digest) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    )
-    .bind(model.as_str())
-    .bind(&metric.key)
-    .bind(metric.timestamp)
-    .bind(metric.step)
-    .bind(id.as_str())
-    .bind(value)
-    .bind(is_nan)
-    .bind(&metric.dataset_name)
-    .bind(&metric.dataset_digest)
-    .execute(connection)
-    .await?;
+    let mut series: BTreeMap<(i64, i64), Vec<Point>> = BTreeMap::new();
+    for (metric, key) in batch.metrics.iter().zip(keys) {
+        series.entry((run, *key)).or_default().push(point(metric));
+    }
+    put_points(connection, series).await?;
+    let measured = batch.metrics.iter().filter_map(|metric| Some((metric, metric.model_id.as_ref()?)));
+    let rows = measured
+        .map(|(metric, model)| {
+            let (value, is_nan) = kept(metric.value);
+            vec![
+                model.as_str().into(),
+                (&metric.key).into(),
+                metric.timestamp.into(),
+                metric.step.into(),
+                id.as_str().into(),
+                value.into(),
+                is_nan.into(),
+                (&metric.dataset_name).into(),
+                (&metric.dataset_digest).into(),
+            ]
+        })
+        .collect();
+    let head = "INSERT INTO logged_model_metric \
+                (model_id, key, timestamp, step, run_id, value, is_nan, dataset_name, dataset_digest)";
+    insert_many(connection, head, rows, "ON CONFLICT DO NOTHING").await?;
     Ok(())
 }
 
-/// A page of one metric's points.
-pub(super) async fn history(
-    connection: &mut SqliteConnection,
-    id: &RunId,
-    history: History,
-) -> Done<Page<Metric>> {
-    let run: Option<i64> = sqlx::query_scalar("SELECT id FROM run WHERE run_id = ?")
-        .bind(id.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(run) = run else { return Err(Error::no_run(id).into()) };
-    let limit = history.limit.unwrap_or(usize::MAX);
-    let rows = sqlx::query(
-        "SELECT timestamp, step, value, is_nan FROM metric \
-         WHERE run = ? AND key = (SELECT id FROM key_name WHERE text = ?) \
-         ORDER BY timestamp, step, value LIMIT ? OFFSET ?",
-    )
-    .bind(run)
-    .bind(&history.key)
-    .bind(one_more(limit))
-    .bind(offset(history.offset))
-    .fetch_all(connection)
-    .await?;
-    let points = rows.iter().map(|row| point(row, &history.key)).collect::<Result<_, _>>()?;
-    Ok(Page::cut(points, limit, history.offset))
+/// The point that is kept of a metric.
+pub(super) fn point(metric: &Metric) -> Point {
+    let (value, is_nan) = kept(metric.value);
+    Point { timestamp: metric.timestamp, step: metric.step, value: if is_nan { f64::NAN } else { value } }
 }
 
-/// Of each run at most `max_points` points: the first of each of as many equal parts of its steps, and the last point.
-pub(super) async fn sampled(
-    connection: &mut SqliteConnection,
-    sample: SampledMetrics,
-) -> Done<Vec<(RunId, Metric)>> {
-    let (first, last) = sample.steps.unwrap_or((i64::MIN, i64::MAX));
-    let most = i64::try_from(sample.max_points.max(1)).unwrap_or(i64::MAX);
-    let mut found = Vec::new();
-    for id in &sample.run_ids {
-        let rows = sqlx::query(
-            "WITH point AS ( \
-                 SELECT timestamp, step, value, is_nan, \
-                     ntile(?3) OVER (ORDER BY step, timestamp, value, is_nan) AS part, \
-                     row_number() OVER (ORDER BY step, timestamp, value, is_nan) AS place, \
-                     count(*) OVER () AS points \
-                 FROM metric \
-                 WHERE run = (SELECT id FROM run WHERE run_id = ?1) \
-                     AND key = (SELECT id FROM key_name WHERE text = ?2) AND step BETWEEN ?4 AND ?5) \
-             SELECT timestamp, step, value, is_nan FROM point \
-             WHERE place = points OR place IN (SELECT min(place) FROM point GROUP BY part) ORDER BY place",
-        )
-        .bind(id.as_str())
-        .bind(&sample.key)
-        .bind(most)
-        .bind(first)
-        .bind(last)
-        .fetch_all(&mut *connection)
-        .await?;
-        let mut points = rows.iter().map(|row| point(row, &sample.key)).collect::<Result<Vec<_>, _>>()?;
-        if points.len() > sample.max_points {
-            // The last point takes the place of the last part's first.
-            points.remove(points.len() - 2);
-        }
-        found.extend(points.into_iter().map(|metric| (id.clone(), metric)));
-    }
-    Ok(found)
-}
-
-fn point(row: &SqliteRow, key: &str) -> Result<Metric, sqlx::Error> {
-    let value = shown(row.try_get(2)?, row.try_get(3)?);
-    Ok(Metric::new(key, value, row.try_get(0)?).at_step(row.try_get(1)?))
+/// Adds points by run and key, and to each run's latest ones, always in the same order, so that two transactions never
+/// wait for each other.
+pub(super) async fn put_points(
+    connection: &mut Connection,
+    series: BTreeMap<(i64, i64), Vec<Point>>,
+) -> Result<(), sql::Error> {
+    let series: Vec<Series> = series.into_iter().map(|((run, key), points)| (run, key, points)).collect();
+    points::append(connection, &series).await?;
+    let latest = |points: &[Point]| {
+        points.iter().copied().max_by(|a, b| {
+            let place = |point: &Point| (point.step, point.timestamp);
+            // As the statement below compares: NaN is kept as 0.
+            place(a).cmp(&place(b)).then(kept(a.value).0.total_cmp(&kept(b.value).0))
+        })
+    };
+    let rows = series
+        .iter()
+        .filter_map(|(run, key, points)| {
+            let point = latest(points)?;
+            let (value, is_nan) = kept(point.value);
+            let moment = [point.timestamp.into(), point.step.into()];
+            Some([[(*run).into(), (*key).into()], moment, [value.into(), is_nan.into()]].concat())
+        })
+        .collect();
+    let tail = "ON CONFLICT (run, key) DO UPDATE SET timestamp = excluded.timestamp, step = excluded.step, \
+                value = excluded.value, is_nan = excluded.is_nan \
+                WHERE (excluded.step, excluded.timestamp, excluded.value) \
+                > (latest_metric.step, latest_metric.timestamp, latest_metric.value)";
+    let head = "INSERT INTO latest_metric (run, key, timestamp, step, value, is_nan)";
+    insert_many(connection, head, rows, tail).await?;
+    Ok(())
 }

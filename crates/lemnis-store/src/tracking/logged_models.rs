@@ -8,12 +8,10 @@ use lemnis_tracking::{
     Error, ExperimentId, Lifecycle, LoggedMetric, LoggedModel, LoggedModelId, LoggedModelSearch,
     LoggedModelStatus, LoggedModels, NewLoggedModel, Page, Param, Result, RunId, Tag,
 };
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::types::Json;
 
 use super::{Done, below, experiments, logged_search, shown, tag};
 use crate::Store;
+use crate::sql::{self, Columns as _, Connection, List, Row, query, query_scalar};
 
 /// The columns of a logged model, in the order in which [`model`] reads them.
 pub(super) const COLUMNS: &str = "m.model_id, m.experiment, m.name, m.artifact_uri, m.created, m.updated, m.status, \
@@ -46,11 +44,11 @@ impl LoggedModels for Store {
         let id = id.clone();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                sqlx::query("UPDATE logged_model SET status = ?, updated = ? WHERE model_id = ?")
+                query("UPDATE logged_model SET status = ?, updated = ? WHERE model_id = ?")
                     .bind(status.as_str())
                     .bind(at_ms)
                     .bind(id.as_str())
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
                 Ok(find(connection, &id).await?.ok_or_else(|| Error::no_logged_model(&id))?)
             })
@@ -62,14 +60,13 @@ impl LoggedModels for Store {
         let id = id.clone();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let gone = sqlx::query(
-                    "UPDATE logged_model SET lifecycle = 'deleted', updated = ? WHERE model_id = ?",
-                )
-                .bind(at_ms)
-                .bind(id.as_str())
-                .execute(connection)
-                .await?;
-                if gone.rows_affected() == 0 { Err(Error::no_logged_model(&id).into()) } else { Ok(()) }
+                let gone =
+                    query("UPDATE logged_model SET lifecycle = 'deleted', updated = ? WHERE model_id = ?")
+                        .bind(at_ms)
+                        .bind(id.as_str())
+                        .execute(connection)
+                        .await?;
+                if gone == 0 { Err(Error::no_logged_model(&id).into()) } else { Ok(()) }
             })
         })
         .await
@@ -96,12 +93,12 @@ impl LoggedModels for Store {
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 known(connection, &id).await?;
-                let gone = sqlx::query("DELETE FROM logged_model_tag WHERE model_id = ? AND key = ?")
+                let gone = query("DELETE FROM logged_model_tag WHERE model_id = ? AND key = ?")
                     .bind(id.as_str())
                     .bind(&key)
                     .execute(connection)
                     .await?;
-                if gone.rows_affected() == 0 {
+                if gone == 0 {
                     let message = format!("No tag with key '{key}' found for model with ID '{id}'.");
                     return Err(Error::missing(message).into());
                 }
@@ -123,8 +120,8 @@ impl LoggedModels for Store {
     }
 }
 
-async fn known(connection: &mut SqliteConnection, id: &LoggedModelId) -> Done<()> {
-    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM logged_model WHERE model_id = ?")
+async fn known(connection: &mut Connection, id: &LoggedModelId) -> Done<()> {
+    let known: Option<i64> = query_scalar("SELECT 1 FROM logged_model WHERE model_id = ?")
         .bind(id.as_str())
         .fetch_optional(connection)
         .await?;
@@ -132,46 +129,42 @@ async fn known(connection: &mut SqliteConnection, id: &LoggedModelId) -> Done<()
 }
 
 /// Sets tags of a model that is known.
-pub(super) async fn put_tags(
-    connection: &mut SqliteConnection,
-    id: &LoggedModelId,
-    tags: &[Tag],
-) -> Done<()> {
+pub(super) async fn put_tags(connection: &mut Connection, id: &LoggedModelId, tags: &[Tag]) -> Done<()> {
     for tag in tags {
-        sqlx::query(
+        query(
             "INSERT INTO logged_model_tag (model_id, key, value) VALUES (?, ?, ?) \
-             ON CONFLICT DO UPDATE SET value = excluded.value",
+             ON CONFLICT (model_id, key) DO UPDATE SET value = excluded.value",
         )
         .bind(id.as_str())
         .bind(&tag.key)
         .bind(&tag.value)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     }
     Ok(())
 }
 
-async fn put_params(connection: &mut SqliteConnection, id: &LoggedModelId, params: &[Param]) -> Done<()> {
+async fn put_params(connection: &mut Connection, id: &LoggedModelId, params: &[Param]) -> Done<()> {
     for param in params {
-        sqlx::query(
+        query(
             "INSERT INTO logged_model_param (model_id, key, value) VALUES (?, ?, ?) \
-             ON CONFLICT DO UPDATE SET value = excluded.value",
+             ON CONFLICT (model_id, key) DO UPDATE SET value = excluded.value",
         )
         .bind(id.as_str())
         .bind(&param.key)
         .bind(&param.value)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     }
     Ok(())
 }
 
-async fn create(connection: &mut SqliteConnection, new: NewLoggedModel) -> Done<LoggedModel> {
+async fn create(connection: &mut Connection, new: NewLoggedModel) -> Done<LoggedModel> {
     let name = new.named()?;
     experiments::active(connection, new.experiment_id).await?;
     let location = experiments::location(connection, new.experiment_id).await?;
     let id = LoggedModelId::random();
-    sqlx::query(
+    query(
         "INSERT INTO logged_model \
          (model_id, experiment, name, artifact_uri, created, updated, status, model_type, source_run_id) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)",
@@ -184,20 +177,20 @@ async fn create(connection: &mut SqliteConnection, new: NewLoggedModel) -> Done<
     .bind(LoggedModelStatus::Pending.as_str())
     .bind(&new.model_type)
     .bind(new.source_run_id.as_ref().map(RunId::as_str))
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     put_tags(connection, &id, &new.tags).await?;
     put_params(connection, &id, &new.params).await?;
     Ok(find(connection, &id).await?.ok_or_else(|| Error::no_logged_model(&id))?)
 }
 
-async fn find(connection: &mut SqliteConnection, id: &LoggedModelId) -> Done<Option<LoggedModel>> {
-    let row = sqlx::query(
+async fn find(connection: &mut Connection, id: &LoggedModelId) -> Done<Option<LoggedModel>> {
+    let row = query(
         "SELECT m.model_id, m.experiment, m.name, m.artifact_uri, m.created, m.updated, m.status, m.lifecycle, \
          m.model_type, m.source_run_id FROM logged_model m WHERE m.model_id = ?",
     )
     .bind(id.as_str())
-    .fetch_optional(&mut *connection)
+    .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let mut found = vec![model(&row)?];
@@ -205,9 +198,9 @@ async fn find(connection: &mut SqliteConnection, id: &LoggedModelId) -> Done<Opt
     Ok(found.pop())
 }
 
-pub(super) fn model(row: &SqliteRow) -> Result<LoggedModel, sqlx::Error> {
+pub(super) fn model(row: &Row) -> Result<LoggedModel, sql::Error> {
     Ok(LoggedModel {
-        model_id: row.try_get::<String, _>(0)?.into(),
+        model_id: row.try_get::<String>(0)?.into(),
         experiment_id: ExperimentId(row.try_get(1)?),
         name: row.try_get(2)?,
         artifact_uri: row.try_get(3)?,
@@ -216,7 +209,7 @@ pub(super) fn model(row: &SqliteRow) -> Result<LoggedModel, sqlx::Error> {
         status: LoggedModelStatus::parse(row.try_get(6)?).unwrap_or_default(),
         lifecycle_stage: Lifecycle::parse(row.try_get(7)?),
         model_type: row.try_get(8)?,
-        source_run_id: row.try_get::<Option<String>, _>(9)?.map(RunId::from),
+        source_run_id: row.try_get::<Option<String>>(9)?.map(RunId::from),
         tags: Vec::new(),
         params: Vec::new(),
         metrics: Vec::new(),
@@ -224,38 +217,38 @@ pub(super) fn model(row: &SqliteRow) -> Result<LoggedModel, sqlx::Error> {
 }
 
 /// Adds tags, params and metrics.
-pub(super) async fn load(connection: &mut SqliteConnection, models: &mut [LoggedModel]) -> Done<()> {
+pub(super) async fn load(connection: &mut Connection, models: &mut [LoggedModel]) -> Done<()> {
     if models.is_empty() {
         return Ok(());
     }
-    let ids = Json(models.iter().map(|model| model.model_id.as_str().to_owned()).collect::<Vec<_>>());
+    let ids = List(models.iter().map(|model| model.model_id.as_str().to_owned()).collect::<Vec<_>>());
     let places: HashMap<String, usize> =
         ids.0.iter().enumerate().map(|(place, id)| (id.clone(), place)).collect();
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT model_id, key, value FROM logged_model_tag WHERE model_id IN (SELECT value FROM json_each(?)) \
          ORDER BY model_id, key",
     )
     .bind(&ids)
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
     for row in &rows {
-        if let Some(place) = places.get(row.try_get::<&str, _>(0)?) {
+        if let Some(place) = places.get(row.try_get::<&str>(0)?) {
             models[*place].tags.push(tag(row, 1)?);
         }
     }
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT model_id, key, value FROM logged_model_param WHERE model_id IN (SELECT value FROM json_each(?)) \
          ORDER BY model_id, key",
     )
     .bind(&ids)
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
     for row in &rows {
-        if let Some(place) = places.get(row.try_get::<&str, _>(0)?) {
+        if let Some(place) = places.get(row.try_get::<&str>(0)?) {
             models[*place].params.push(Param { key: row.try_get(1)?, value: row.try_get(2)? });
         }
     }
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT model_id, key, value, is_nan, timestamp, step, run_id, dataset_name, dataset_digest \
          FROM logged_model_metric WHERE model_id IN (SELECT value FROM json_each(?)) \
          ORDER BY model_id, key, timestamp, step, run_id",
@@ -264,13 +257,13 @@ pub(super) async fn load(connection: &mut SqliteConnection, models: &mut [Logged
     .fetch_all(connection)
     .await?;
     for row in &rows {
-        if let Some(place) = places.get(row.try_get::<&str, _>(0)?) {
+        if let Some(place) = places.get(row.try_get::<&str>(0)?) {
             models[*place].metrics.push(LoggedMetric {
                 key: row.try_get(1)?,
                 value: shown(row.try_get(2)?, row.try_get(3)?),
                 timestamp: row.try_get(4)?,
                 step: row.try_get(5)?,
-                run_id: row.try_get::<String, _>(6)?.into(),
+                run_id: row.try_get::<String>(6)?.into(),
                 dataset_name: row.try_get(7)?,
                 dataset_digest: row.try_get(8)?,
             });

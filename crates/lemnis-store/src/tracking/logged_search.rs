@@ -2,13 +2,12 @@
 
 use lemnis_tracking::search::{Clause, Entity, field};
 use lemnis_tracking::{Error, LoggedModel, LoggedModelOrder, LoggedModelSearch, Page};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Sqlite};
 
 use super::{Done, clause, logged_models, offset, one_more};
+use crate::sql::{Connection, QueryBuilder};
 
 pub(super) async fn search(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     search: LoggedModelSearch,
 ) -> Done<Page<LoggedModel>> {
     let mut sql = QueryBuilder::new("SELECT ");
@@ -17,14 +16,8 @@ pub(super) async fn search(
     for (place, order) in search.order.iter().enumerate() {
         keys.push(join(&mut sql, place, order)?);
     }
-    sql.push(" WHERE m.lifecycle = 'active' AND m.experiment IN (");
-    for (place, id) in search.experiments.iter().enumerate() {
-        if place > 0 {
-            sql.push(", ");
-        }
-        sql.push(id.0);
-    }
-    sql.push(")");
+    sql.push(" WHERE m.lifecycle = 'active' AND ");
+    clause::among(&mut sql, "m.experiment", &search.experiments);
     let metrics = search.filter.iter().any(|wanted| wanted.entity == Entity::Metric);
     for wanted in &search.filter {
         sql.push(" AND ");
@@ -38,14 +31,14 @@ pub(super) async fn search(
     order(&mut sql, &search.order, &keys);
     sql.push(" LIMIT ").push_bind(one_more(search.limit));
     sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let models = rows.iter().map(logged_models::model).collect::<Result<Vec<_>, _>>()?;
     let mut page = Page::cut(models, search.limit, search.offset);
     logged_models::load(connection, &mut page.items).await?;
     Ok(page)
 }
 
-fn filter(sql: &mut QueryBuilder<Sqlite>, wanted: &Clause, on: &[(String, Option<String>)]) {
+fn filter(sql: &mut QueryBuilder, wanted: &Clause, on: &[(String, Option<String>)]) {
     match wanted.entity {
         Entity::Metric => {
             sql.push(
@@ -69,7 +62,7 @@ fn filter(sql: &mut QueryBuilder<Sqlite>, wanted: &Clause, on: &[(String, Option
 }
 
 /// Limits the metrics `v` to those measured on one of the datasets.
-fn datasets(sql: &mut QueryBuilder<Sqlite>, on: &[(String, Option<String>)]) {
+fn datasets(sql: &mut QueryBuilder, on: &[(String, Option<String>)]) {
     if on.is_empty() {
         return;
     }
@@ -85,7 +78,7 @@ fn datasets(sql: &mut QueryBuilder<Sqlite>, on: &[(String, Option<String>)]) {
 }
 
 /// Joins the newest value of an ordering metric; returns the column to order by.
-fn join(sql: &mut QueryBuilder<Sqlite>, place: usize, order: &LoggedModelOrder) -> Done<String> {
+fn join(sql: &mut QueryBuilder, place: usize, order: &LoggedModelOrder) -> Done<String> {
     let wrong = |more: &str| Error::invalid(format!("Invalid order by field name: {}{more}", order.field));
     let (entity, key) = match field(&order.field) {
         Ok(known) => known,
@@ -113,7 +106,7 @@ fn join(sql: &mut QueryBuilder<Sqlite>, place: usize, order: &LoggedModelOrder) 
     Ok(format!("o{place}.value"))
 }
 
-fn order(sql: &mut QueryBuilder<Sqlite>, orders: &[LoggedModelOrder], keys: &[String]) {
+fn order(sql: &mut QueryBuilder, orders: &[LoggedModelOrder], keys: &[String]) {
     sql.push(" ORDER BY ");
     for (order, key) in orders.iter().zip(keys) {
         sql.push(format!("{key} IS NULL, {key}{}, ", clause::direction(order.ascending)));

@@ -4,12 +4,14 @@ mod assessments;
 mod clause;
 mod evaluation;
 mod experiments;
+mod history;
 mod inputs;
 mod issues;
 mod log;
 mod logged_models;
 mod logged_search;
 mod models;
+mod point_queue;
 mod registry;
 mod run_search;
 mod runs;
@@ -20,10 +22,10 @@ mod versions;
 mod webhooks;
 
 use lemnis_tracking::{Error, Tag};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::Fail;
+use crate::sql::{self, Columns};
+pub(crate) use point_queue::PointQueue;
 
 /// How a job on a connection ends.
 type Done<T> = Result<T, Fail<Error>>;
@@ -38,7 +40,7 @@ fn offset(offset: u64) -> i64 {
 }
 
 /// A tag from the columns after `first`: key, value.
-fn tag(row: &SqliteRow, first: usize) -> Result<Tag, sqlx::Error> {
+fn tag(row: &impl Columns, first: usize) -> Result<Tag, sql::Error> {
     Ok(Tag { key: row.try_get(first)?, value: row.try_get(first + 1)? })
 }
 

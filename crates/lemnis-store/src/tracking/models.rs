@@ -7,21 +7,19 @@ use lemnis_tracking::search::{Clause, Comparator, Entity, Value};
 use lemnis_tracking::{
     Alias, Error, ModelChange, ModelSearch, NewModel, PROMPT_TAG, Page, RegisteredModel, is_prompt,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::types::Json;
-use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::{Done, clause, offset, one_more, served, tag, versions};
+use crate::sql::{self, Columns as _, Connection, List, QueryBuilder, Row, query, query_scalar};
 
-pub(super) async fn create(connection: &mut SqliteConnection, new: NewModel) -> Done<RegisteredModel> {
+pub(super) async fn create(connection: &mut Connection, new: NewModel) -> Done<RegisteredModel> {
     if let Some(old) = find(connection, &new.name).await? {
         return Err(Error::model_exists(&new.name, is_prompt(&old.tags), is_prompt(&new.tags)).into());
     }
-    sqlx::query("INSERT INTO registered_model (name, description, created, updated) VALUES (?1, ?2, ?3, ?3)")
+    query("INSERT INTO registered_model (name, description, created, updated) VALUES (?1, ?2, ?3, ?3)")
         .bind(&new.name)
         .bind(&new.description)
         .bind(new.at_ms)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     for tag in &new.tags {
         put_tag(connection, &new.name, &tag.key, Some(&tag.value)).await?;
@@ -29,26 +27,25 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewModel) -> 
     found(connection, &new.name).await
 }
 
-pub(super) async fn find(connection: &mut SqliteConnection, name: &str) -> Done<Option<RegisteredModel>> {
-    let row = sqlx::query(
-        "SELECT m.name, m.description, m.created, m.updated FROM registered_model m WHERE m.name = ?",
-    )
-    .bind(name)
-    .fetch_optional(&mut *connection)
-    .await?;
+pub(super) async fn find(connection: &mut Connection, name: &str) -> Done<Option<RegisteredModel>> {
+    let row =
+        query("SELECT m.name, m.description, m.created, m.updated FROM registered_model m WHERE m.name = ?")
+            .bind(name)
+            .fetch_optional(connection)
+            .await?;
     let Some(row) = row else { return Ok(None) };
     let mut models = vec![model(&row)?];
     load(connection, &mut models).await?;
     Ok(models.pop())
 }
 
-async fn found(connection: &mut SqliteConnection, name: &str) -> Done<RegisteredModel> {
+async fn found(connection: &mut Connection, name: &str) -> Done<RegisteredModel> {
     Ok(find(connection, name).await?.ok_or_else(|| Error::no_model(name))?)
 }
 
 /// Fails unless the model is there.
-pub(super) async fn known(connection: &mut SqliteConnection, name: &str) -> Done<()> {
-    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM registered_model WHERE name = ?")
+pub(super) async fn known(connection: &mut Connection, name: &str) -> Done<()> {
+    let known: Option<i64> = query_scalar("SELECT 1 FROM registered_model WHERE name = ?")
         .bind(name)
         .fetch_optional(connection)
         .await?;
@@ -56,8 +53,8 @@ pub(super) async fn known(connection: &mut SqliteConnection, name: &str) -> Done
 }
 
 /// Notes that a version of the model changed.
-pub(super) async fn touch(connection: &mut SqliteConnection, name: &str, at_ms: Millis) -> Done<()> {
-    sqlx::query("UPDATE registered_model SET updated = ? WHERE name = ?")
+pub(super) async fn touch(connection: &mut Connection, name: &str, at_ms: Millis) -> Done<()> {
+    query("UPDATE registered_model SET updated = ? WHERE name = ?")
         .bind(at_ms)
         .bind(name)
         .execute(connection)
@@ -66,16 +63,16 @@ pub(super) async fn touch(connection: &mut SqliteConnection, name: &str, at_ms: 
 }
 
 pub(super) async fn update(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     change: ModelChange,
 ) -> Done<RegisteredModel> {
     known(connection, name).await?;
     if let Some(description) = &change.description {
-        sqlx::query("UPDATE registered_model SET description = ? WHERE name = ?")
+        query("UPDATE registered_model SET description = ? WHERE name = ?")
             .bind(description)
             .bind(name)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
     }
     let mut name = name.to_owned();
@@ -83,15 +80,15 @@ pub(super) async fn update(
         if new_name != name && known(connection, &new_name).await.is_ok() {
             return Err(Error::model_exists(&new_name, false, false).into());
         }
-        sqlx::query("UPDATE registered_model SET name = ? WHERE name = ?")
+        query("UPDATE registered_model SET name = ? WHERE name = ?")
             .bind(&new_name)
             .bind(&name)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
-        sqlx::query("UPDATE model_version SET updated = ? WHERE model = ?")
+        query("UPDATE model_version SET updated = ? WHERE model = ?")
             .bind(change.at_ms)
             .bind(&new_name)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
         served::rename(connection, &name, &new_name).await?;
         name = new_name;
@@ -101,7 +98,7 @@ pub(super) async fn update(
 }
 
 pub(super) async fn set_tag(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     key: &str,
     value: Option<&str>,
@@ -110,32 +107,30 @@ pub(super) async fn set_tag(
     put_tag(connection, name, key, value).await
 }
 
-async fn put_tag(connection: &mut SqliteConnection, name: &str, key: &str, value: Option<&str>) -> Done<()> {
+async fn put_tag(connection: &mut Connection, name: &str, key: &str, value: Option<&str>) -> Done<()> {
     let query = match value {
-        Some(value) => sqlx::query(
+        Some(value) => query(
             "INSERT INTO registered_model_tag (model, key, value) VALUES (?, ?, ?) \
-             ON CONFLICT DO UPDATE SET value = excluded.value",
+             ON CONFLICT (model, key) DO UPDATE SET value = excluded.value",
         )
         .bind(name)
         .bind(key)
         .bind(value),
-        None => {
-            sqlx::query("DELETE FROM registered_model_tag WHERE model = ? AND key = ?").bind(name).bind(key)
-        }
+        None => query("DELETE FROM registered_model_tag WHERE model = ? AND key = ?").bind(name).bind(key),
     };
     query.execute(connection).await?;
     Ok(())
 }
 
 pub(super) async fn set_alias(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     alias: &str,
     version: Option<u32>,
 ) -> Done<()> {
     known(connection, name).await?;
     let Some(version) = version else {
-        sqlx::query("DELETE FROM model_alias WHERE model = ? AND alias = ?")
+        query("DELETE FROM model_alias WHERE model = ? AND alias = ?")
             .bind(name)
             .bind(alias)
             .execute(connection)
@@ -143,9 +138,9 @@ pub(super) async fn set_alias(
         return Ok(());
     };
     versions::known(connection, name, version).await?;
-    sqlx::query(
+    query(
         "INSERT INTO model_alias (model, alias, version) VALUES (?, ?, ?) \
-         ON CONFLICT DO UPDATE SET version = excluded.version",
+         ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version",
     )
     .bind(name)
     .bind(alias)
@@ -155,7 +150,7 @@ pub(super) async fn set_alias(
     Ok(())
 }
 
-fn model(row: &SqliteRow) -> Result<RegisteredModel, sqlx::Error> {
+fn model(row: &Row) -> Result<RegisteredModel, sql::Error> {
     Ok(RegisteredModel {
         name: row.try_get(0)?,
         description: row.try_get(1)?,
@@ -168,34 +163,34 @@ fn model(row: &SqliteRow) -> Result<RegisteredModel, sqlx::Error> {
 }
 
 /// Adds tags, aliases and the newest version of each stage.
-async fn load(connection: &mut SqliteConnection, models: &mut [RegisteredModel]) -> Done<()> {
+async fn load(connection: &mut Connection, models: &mut [RegisteredModel]) -> Done<()> {
     if models.is_empty() {
         return Ok(());
     }
-    let names = Json(models.iter().map(|model| model.name.clone()).collect::<Vec<_>>());
+    let names = List(models.iter().map(|model| model.name.clone()).collect::<Vec<_>>());
     let places: HashMap<String, usize> =
         names.0.iter().enumerate().map(|(place, name)| (name.clone(), place)).collect();
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT model, key, value FROM registered_model_tag \
          WHERE model IN (SELECT value FROM json_each(?)) ORDER BY model, key",
     )
     .bind(&names)
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
     for row in &rows {
-        if let Some(place) = places.get(row.try_get::<&str, _>(0)?) {
+        if let Some(place) = places.get(row.try_get::<&str>(0)?) {
             models[*place].tags.push(tag(row, 1)?);
         }
     }
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT model, alias, version FROM model_alias \
          WHERE model IN (SELECT value FROM json_each(?)) ORDER BY model, alias",
     )
     .bind(&names)
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
     for row in &rows {
-        if let Some(place) = places.get(row.try_get::<&str, _>(0)?) {
+        if let Some(place) = places.get(row.try_get::<&str>(0)?) {
             models[*place].aliases.push(Alias { alias: row.try_get(1)?, version: row.try_get(2)? });
         }
     }
@@ -207,10 +202,7 @@ async fn load(connection: &mut SqliteConnection, models: &mut [RegisteredModel])
     Ok(())
 }
 
-pub(super) async fn search(
-    connection: &mut SqliteConnection,
-    search: ModelSearch,
-) -> Done<Page<RegisteredModel>> {
+pub(super) async fn search(connection: &mut Connection, search: ModelSearch) -> Done<Page<RegisteredModel>> {
     let mut sql = QueryBuilder::new(
         "SELECT m.name, m.description, m.created, m.updated FROM registered_model m WHERE true",
     );
@@ -227,7 +219,7 @@ pub(super) async fn search(
     }
     sql.push("m.name LIMIT ").push_bind(one_more(search.limit));
     sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let models = rows.iter().map(model).collect::<Result<Vec<_>, _>>()?;
     let mut page = Page::cut(models, search.limit, search.offset);
     load(connection, &mut page.items).await?;
@@ -245,7 +237,7 @@ pub(super) struct Tags {
 
 /// Appends the clauses. Prompts are left out unless the filter asks for them.
 pub(super) fn filter(
-    sql: &mut QueryBuilder<Sqlite>,
+    sql: &mut QueryBuilder,
     clauses: &[Clause],
     tags: &Tags,
     column: impl Fn(&str) -> &'static str,

@@ -9,6 +9,7 @@ use lemnis_tracking::{
 
 use super::{models, served, versions};
 use crate::Store;
+use crate::sql::{query, query_scalar};
 
 #[async_trait]
 impl Registry for Store {
@@ -45,11 +46,11 @@ impl Registry for Store {
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 served::refuse_model(connection, &name).await?;
-                let gone = sqlx::query("DELETE FROM registered_model WHERE name = ?")
+                let gone = query("DELETE FROM registered_model WHERE name = ?")
                     .bind(&name)
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
-                if gone.rows_affected() == 0 { Err(Error::no_model(&name).into()) } else { Ok(()) }
+                if gone == 0 { Err(Error::no_model(&name).into()) } else { Ok(()) }
             })
         })
         .await
@@ -103,17 +104,15 @@ impl Registry for Store {
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 let version: Option<u32> = if alias.eq_ignore_ascii_case(LATEST) {
-                    sqlx::query_scalar(
-                        "SELECT max(version) FROM model_version WHERE model = ? AND deleted = 0",
-                    )
-                    .bind(&name)
-                    .fetch_one(&mut *connection)
-                    .await?
+                    query_scalar("SELECT max(version) FROM model_version WHERE model = ? AND NOT deleted")
+                        .bind(&name)
+                        .fetch_one(connection)
+                        .await?
                 } else {
-                    sqlx::query_scalar("SELECT version FROM model_alias WHERE model = ? AND alias = ?")
+                    query_scalar("SELECT version FROM model_alias WHERE model = ? AND alias = ?")
                         .bind(&name)
                         .bind(&alias)
-                        .fetch_optional(&mut *connection)
+                        .fetch_optional(connection)
                         .await?
                 };
                 match version {

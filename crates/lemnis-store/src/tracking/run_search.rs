@@ -3,28 +3,19 @@
 use std::collections::HashMap;
 
 use lemnis_tracking::search::{Clause, Comparator, Entity, Order, Value};
-use lemnis_tracking::{Metric, Page, Param, Run, RunSearch};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::types::Json;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use lemnis_tracking::{Metric, Page, Param, Run, RunSearch, Tag};
 
-use super::{Done, clause, inputs, offset, one_more, runs, shown, tag};
+use super::{Done, clause, inputs, offset, one_more, runs, shown};
+use crate::sql::{Columns as _, Connection, List, QueryBuilder, query};
 
-pub(super) async fn search(connection: &mut SqliteConnection, search: RunSearch) -> Done<Page<Run>> {
+pub(super) async fn search(connection: &mut Connection, search: RunSearch) -> Done<Page<Run>> {
     let mut sql = QueryBuilder::new("SELECT ");
     sql.push(runs::COLUMNS).push(" FROM run r");
     for (place, order) in search.order.iter().enumerate() {
         join(&mut sql, place, order);
     }
-    sql.push(" WHERE r.experiment IN (");
-    for (place, id) in search.experiments.iter().enumerate() {
-        if place > 0 {
-            sql.push(", ");
-        }
-        // A number needs no binding; the list's length would make each statement new anyway.
-        sql.push(id.0);
-    }
-    sql.push(")");
+    sql.push(" WHERE ");
+    clause::among(&mut sql, "r.experiment", &search.experiments);
     if let Some(stage) = search.view.lifecycle() {
         sql.push(" AND r.lifecycle = ").push_bind(stage.as_str());
     }
@@ -35,7 +26,7 @@ pub(super) async fn search(connection: &mut SqliteConnection, search: RunSearch)
     order(&mut sql, &search.order);
     sql.push(" LIMIT ").push_bind(one_more(search.limit));
     sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         let (id, info) = runs::info(row)?;
@@ -55,7 +46,7 @@ fn table(entity: Entity) -> &'static str {
     }
 }
 
-fn join(sql: &mut QueryBuilder<Sqlite>, place: usize, order: &Order) {
+fn join(sql: &mut QueryBuilder, place: usize, order: &Order) {
     if !matches!(order.entity, Entity::Metric | Entity::Param | Entity::Tag) {
         return;
     }
@@ -66,7 +57,7 @@ fn join(sql: &mut QueryBuilder<Sqlite>, place: usize, order: &Order) {
     sql.push_bind(order.key.clone()).push(")");
 }
 
-fn order(sql: &mut QueryBuilder<Sqlite>, orders: &[Order]) {
+fn order(sql: &mut QueryBuilder, orders: &[Order]) {
     sql.push(" ORDER BY ");
     let mut by_start = false;
     let mut by_id = false;
@@ -88,15 +79,16 @@ fn order(sql: &mut QueryBuilder<Sqlite>, orders: &[Order]) {
         }
     }
     if !by_start {
-        sql.push("r.start_time DESC, ");
+        sql.push("r.start_time DESC NULLS LAST, ");
     }
     sql.push(if by_id { "r.id" } else { "r.run_id" });
 }
 
-fn filter(sql: &mut QueryBuilder<Sqlite>, wanted: &Clause) {
+fn filter(sql: &mut QueryBuilder, wanted: &Clause) {
     match wanted.entity {
         Entity::Attribute => clause::compare(sql, attribute(&wanted.key), wanted),
         Entity::Dataset => dataset(sql, wanted),
+        Entity::Param | Entity::Tag if wanted.comparator == Comparator::Equal => equal(sql, wanted),
         Entity::Metric | Entity::Param | Entity::Tag => {
             let absent = wanted.comparator == Comparator::Absent;
             sql.push(if absent { "NOT EXISTS" } else { "EXISTS" });
@@ -117,7 +109,18 @@ fn filter(sql: &mut QueryBuilder<Sqlite>, wanted: &Clause) {
     }
 }
 
-fn dataset(sql: &mut QueryBuilder<Sqlite>, wanted: &Clause) {
+/// Appends that a param or tag has a value: the index by value finds the runs, however many others there are.
+fn equal(sql: &mut QueryBuilder, wanted: &Clause) {
+    let Value::Text(text) = &wanted.value else { return clause::never(sql) };
+    sql.push(format!(
+        "r.id IN (SELECT v.run FROM {} v WHERE v.key = (SELECT id FROM key_name WHERE text = ",
+        table(wanted.entity)
+    ));
+    sql.push_bind(wanted.key.clone()).push(") AND substr(v.value, 1, 32) = substr(");
+    sql.push_bind(text.clone()).push(", 1, 32) AND v.value = ").push_bind(text.clone()).push(")");
+}
+
+fn dataset(sql: &mut QueryBuilder, wanted: &Clause) {
     if wanted.key == "context" {
         sql.push("EXISTS (SELECT 1 FROM run_dataset_tag v WHERE v.run = r.id AND v.key = 'mlflow.data.context' AND ");
         clause::compare(sql, "v.value", wanted);
@@ -143,50 +146,43 @@ fn attribute(key: &str) -> &'static str {
 }
 
 /// Adds to each run what it logged; the numbers are the runs' rows.
-pub(super) async fn load(connection: &mut SqliteConnection, runs: &mut [(i64, Run)]) -> Done<()> {
+pub(super) async fn load(connection: &mut Connection, runs: &mut [(i64, Run)]) -> Done<()> {
     if runs.is_empty() {
         return Ok(());
     }
     let places: HashMap<i64, usize> = runs.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
-    let ids = Json(runs.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-    let rows = sqlx::query(
-        "SELECT v.run, n.text, v.value, v.timestamp, v.step, v.is_nan FROM latest_metric v \
-         JOIN key_name n ON n.id = v.key WHERE v.run IN (SELECT value FROM json_each(?))",
+    let ids = List(runs.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    // Names come last and once: a page's runs mostly share them.
+    let mut metrics: Vec<(usize, i64, Metric)> = Vec::new();
+    query(
+        "SELECT run, key, value, timestamp, step, is_nan FROM latest_metric \
+         WHERE run IN (SELECT value FROM json_each(?))",
     )
     .bind(&ids)
-    .fetch_all(&mut *connection)
-    .await?;
-    for row in &rows {
+    .each(connection, |row| {
         if let Some(place) = places.get(&row.try_get(0)?) {
             let value = shown(row.try_get(2)?, row.try_get(5)?);
-            let metric =
-                Metric::new(row.try_get::<String, _>(1)?, value, row.try_get(3)?).at_step(row.try_get(4)?);
-            runs[*place].1.metrics.push(metric);
+            let metric = Metric::new(String::new(), value, row.try_get(3)?).at_step(row.try_get(4)?);
+            metrics.push((*place, row.try_get(1)?, metric));
         }
-    }
-    let rows = sqlx::query(
-        "SELECT v.run, n.text, v.value FROM param v JOIN key_name n ON n.id = v.key \
-         WHERE v.run IN (SELECT value FROM json_each(?))",
-    )
-    .bind(&ids)
-    .fetch_all(&mut *connection)
+        Ok(())
+    })
     .await?;
-    for row in &rows {
-        if let Some(place) = places.get(&row.try_get(0)?) {
-            runs[*place].1.params.push(Param { key: row.try_get(1)?, value: row.try_get(2)? });
-        }
+    let params = texts(connection, "param", &ids, &places).await?;
+    let tags = texts(connection, "tag", &ids, &places).await?;
+
+    let keys =
+        metrics.iter().map(|(_, key, _)| *key).chain(params.iter().chain(&tags).map(|(_, key, _)| *key));
+    let names = names(connection, keys.collect()).await?;
+    let name = |key: &i64| names.get(key).cloned().unwrap_or_default();
+    for (place, key, metric) in metrics {
+        runs[place].1.metrics.push(Metric { key: name(&key), ..metric });
     }
-    let rows = sqlx::query(
-        "SELECT v.run, n.text, v.value FROM tag v JOIN key_name n ON n.id = v.key \
-         WHERE v.run IN (SELECT value FROM json_each(?))",
-    )
-    .bind(&ids)
-    .fetch_all(&mut *connection)
-    .await?;
-    for row in &rows {
-        if let Some(place) = places.get(&row.try_get(0)?) {
-            runs[*place].1.tags.push(tag(row, 1)?);
-        }
+    for (place, key, value) in params {
+        runs[place].1.params.push(Param { key: name(&key), value });
+    }
+    for (place, key, value) in tags {
+        runs[place].1.tags.push(Tag { key: name(&key), value });
     }
     for (_, run) in runs.iter_mut() {
         run.metrics.sort_by(|a, b| a.key.cmp(&b.key));
@@ -194,4 +190,42 @@ pub(super) async fn load(connection: &mut SqliteConnection, runs: &mut [(i64, Ru
         run.tags.sort_by(|a, b| a.key.cmp(&b.key));
     }
     inputs::load(connection, &ids, &places, runs).await
+}
+
+/// The params or tags of runs: place of the run, number of the name, value.
+async fn texts(
+    connection: &mut Connection,
+    table: &str,
+    ids: &List<i64>,
+    places: &HashMap<i64, usize>,
+) -> Done<Vec<(usize, i64, String)>> {
+    let mut texts = Vec::new();
+    query(format!("SELECT run, key, value FROM {table} WHERE run IN (SELECT value FROM json_each(?))"))
+        .bind(ids)
+        .each(connection, |row| {
+            if let Some(place) = places.get(&row.try_get(0)?) {
+                texts.push((*place, row.try_get(1)?, row.try_get(2)?));
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(texts)
+}
+
+/// The names that the numbers stand for.
+async fn names(connection: &mut Connection, mut keys: Vec<i64>) -> Done<HashMap<i64, String>> {
+    keys.sort_unstable();
+    keys.dedup();
+    let mut names = HashMap::with_capacity(keys.len());
+    if keys.is_empty() {
+        return Ok(names);
+    }
+    query("SELECT id, text FROM key_name WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(List(keys))
+        .each(connection, |row| {
+            names.insert(row.try_get(0)?, row.try_get(1)?);
+            Ok(())
+        })
+        .await?;
+    Ok(names)
 }

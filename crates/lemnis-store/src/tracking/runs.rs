@@ -5,13 +5,13 @@ use lemnis_core::Millis;
 use lemnis_tracking::{
     Batch, DatasetInput, Error, ExperimentId, History, Lifecycle, LoggedModelId, Metric, ModelOutput, NewRun,
     Page, RUN_NAME_TAG, Result, Run, RunChange, RunId, RunInfo, RunSearch, RunStatus, Runs, SampledMetrics,
-    rules,
+    Tag, rules,
 };
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::{Done, below, experiments, inputs, log, run_search};
-use crate::{Names, Store};
+use super::point_queue::Points;
+use super::{Done, below, experiments, history, inputs, log, run_search};
+use crate::sql::{self, Columns as _, Connection, Row, query, query_scalar};
+use crate::{Store, points};
 
 /// The columns of a run, in the order in which [`info`] reads them.
 pub(super) const COLUMNS: &str = "r.id, r.run_id, r.name, r.experiment, r.user_id, r.status, r.start_time, r.end_time, \
@@ -23,9 +23,11 @@ impl Runs for Store {
         for (index, tag) in new.tags.iter().enumerate() {
             rules::tag(tag, &format!("tags[{index}]"))?;
         }
-        let (new, names) = (new.clone(), self.names.clone());
-        self.write::<_, Error, _>(move |connection| {
-            Box::pin(async move { create(connection, &names, new).await })
+        let (name, tags) = new.named()?;
+        let keys = self.numbers(tags.iter().map(|tag| tag.key.as_str())).await?;
+        let (new, id) = (new.clone(), RunId::random());
+        self.append::<_, Error, _>(move |connection| {
+            Box::pin(async move { create(connection, &id, &new, &name, &tags, &keys).await })
         })
         .await
     }
@@ -52,24 +54,25 @@ impl Runs for Store {
     }
 
     async fn update(&self, id: &RunId, change: &RunChange) -> Result<RunInfo> {
-        let (id, change, names) = (id.clone(), change.clone(), self.names.clone());
-        self.write::<_, Error, _>(move |connection| {
-            Box::pin(async move { update(connection, &names, &id, change).await })
+        let (id, change) = (id.clone(), change.clone());
+        let key = self.numbers([RUN_NAME_TAG].into_iter()).await?;
+        self.append::<_, Error, _>(move |connection| {
+            Box::pin(async move { update(connection, &key, &id, change).await })
         })
         .await
     }
 
     async fn set_lifecycle(&self, id: &RunId, to: Lifecycle, at_ms: Millis) -> Result<()> {
         let id = id.clone();
-        self.write::<_, Error, _>(move |connection| {
+        self.append::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let moved = sqlx::query("UPDATE run SET lifecycle = ?, deleted_time = ? WHERE run_id = ?")
+                let moved = query("UPDATE run SET lifecycle = ?, deleted_time = ? WHERE run_id = ?")
                     .bind(to.as_str())
                     .bind((to == Lifecycle::Deleted).then_some(at_ms))
                     .bind(id.as_str())
                     .execute(connection)
                     .await?;
-                if moved.rows_affected() == 0 { Err(Error::no_run(&id).into()) } else { Ok(()) }
+                if moved == 0 { Err(Error::no_run(&id).into()) } else { Ok(()) }
             })
         })
         .await
@@ -77,26 +80,36 @@ impl Runs for Store {
 
     async fn log(&self, id: &RunId, batch: &Batch) -> Result<()> {
         rules::batch(batch)?;
-        let (id, batch, names) = (id.clone(), batch.clone(), self.names.clone());
-        self.write::<_, Error, _>(move |connection| {
-            Box::pin(async move { log::log(connection, &names, &id, &batch).await })
+        let metrics = self.numbers(batch.metrics.iter().map(|metric| metric.key.as_str())).await?;
+        let only_metrics = batch.params.is_empty() && batch.tags.is_empty();
+        if only_metrics && batch.metrics.iter().all(|metric| metric.model_id.is_none()) {
+            let points = metrics.into_iter().zip(batch.metrics.iter().map(log::point)).collect();
+            return self.points.log(Points { run: id.as_str().to_owned(), points }).await;
+        }
+        let keys = log::Keys {
+            metrics,
+            params: self.numbers(batch.params.iter().map(|param| param.key.as_str())).await?,
+            tags: self.numbers(batch.tags.iter().map(|tag| tag.key.as_str())).await?,
+        };
+        let (id, batch) = (id.clone(), batch.clone());
+        self.append::<_, Error, _>(move |connection| {
+            Box::pin(async move { log::log(connection, &id, &batch, &keys).await })
         })
         .await
     }
 
     async fn delete_tag(&self, id: &RunId, key: &str) -> Result<()> {
         let (id, key) = (id.clone(), key.to_owned());
-        self.write::<_, Error, _>(move |connection| {
+        self.append::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 let run = writable(connection, &id).await?;
-                let gone = sqlx::query(
-                    "DELETE FROM tag WHERE run = ? AND key = (SELECT id FROM key_name WHERE text = ?)",
-                )
-                .bind(run)
-                .bind(&key)
-                .execute(connection)
-                .await?;
-                if gone.rows_affected() == 0 {
+                let gone =
+                    query("DELETE FROM tag WHERE run = ? AND key = (SELECT id FROM key_name WHERE text = ?)")
+                        .bind(run)
+                        .bind(&key)
+                        .execute(connection)
+                        .await?;
+                if gone == 0 {
                     return Err(Error::missing(format!("No tag with name: {key} in run with id {id}")).into());
                 }
                 Ok(())
@@ -113,14 +126,14 @@ impl Runs for Store {
     async fn history(&self, id: &RunId, history: &History) -> Result<Page<Metric>> {
         let (id, history) = (id.clone(), history.clone());
         self.read::<_, Error, _>(move |connection| {
-            Box::pin(async move { log::history(connection, &id, history).await })
+            Box::pin(async move { history::history(connection, &id, history).await })
         })
         .await
     }
 
     async fn sampled(&self, sample: &SampledMetrics) -> Result<Vec<(RunId, Metric)>> {
         let sample = sample.clone();
-        self.read::<_, Error, _>(move |connection| Box::pin(log::sampled(connection, sample))).await
+        self.read::<_, Error, _>(move |connection| Box::pin(history::sampled(connection, sample))).await
     }
 
     async fn log_inputs(
@@ -131,7 +144,7 @@ impl Runs for Store {
     ) -> Result<()> {
         rules::dataset_inputs(datasets)?;
         let (id, datasets, models) = (id.clone(), datasets.to_vec(), models.to_vec());
-        self.write::<_, Error, _>(move |connection| {
+        self.append::<_, Error, _>(move |connection| {
             Box::pin(async move { inputs::log_inputs(connection, &id, &datasets, &models).await })
         })
         .await
@@ -139,7 +152,7 @@ impl Runs for Store {
 
     async fn log_outputs(&self, id: &RunId, models: &[ModelOutput]) -> Result<()> {
         let (id, models) = (id.clone(), models.to_vec());
-        self.write::<_, Error, _>(move |connection| {
+        self.append::<_, Error, _>(move |connection| {
             Box::pin(async move { inputs::log_outputs(connection, &id, &models).await })
         })
         .await
@@ -147,24 +160,25 @@ impl Runs for Store {
 }
 
 /// The row number of a run that may be written to.
-pub(super) async fn writable(connection: &mut SqliteConnection, id: &RunId) -> Done<i64> {
-    let row = sqlx::query("SELECT id, lifecycle FROM run WHERE run_id = ?")
+pub(super) async fn writable(connection: &mut Connection, id: &RunId) -> Done<i64> {
+    let row = query("SELECT id, lifecycle FROM run WHERE run_id = ?")
         .bind(id.as_str())
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Err(Error::no_run(id).into()) };
-    match row.try_get::<&str, _>(1)? {
+    match row.try_get::<&str>(1)? {
         "active" => Ok(row.try_get(0)?),
-        other => Err(Error::invalid(format!(
-            "The run {id} must be in the 'active' state. Current state is {other}."
-        ))
-        .into()),
+        other => Err(not_active(id, other).into()),
     }
 }
 
-pub(super) fn info(row: &SqliteRow) -> Result<(i64, RunInfo), sqlx::Error> {
+pub(super) fn not_active(id: &RunId, stage: &str) -> Error {
+    Error::invalid(format!("The run {id} must be in the 'active' state. Current state is {stage}."))
+}
+
+pub(super) fn info(row: &Row) -> Result<(i64, RunInfo), sql::Error> {
     let info = RunInfo {
-        run_id: row.try_get::<String, _>(1)?.into(),
+        run_id: row.try_get::<String>(1)?.into(),
         run_name: row.try_get(2)?,
         experiment_id: ExperimentId(row.try_get(3)?),
         user_id: row.try_get(4)?,
@@ -189,8 +203,8 @@ pub(super) fn bare(info: RunInfo) -> Run {
     }
 }
 
-async fn find(connection: &mut SqliteConnection, id: &RunId) -> Done<Option<(i64, RunInfo)>> {
-    let row = sqlx::query(
+async fn find(connection: &mut Connection, id: &RunId) -> Done<Option<(i64, RunInfo)>> {
+    let row = query(
         "SELECT r.id, r.run_id, r.name, r.experiment, r.user_id, r.status, r.start_time, r.end_time, \
          r.artifact_uri, r.lifecycle FROM run r WHERE r.run_id = ?",
     )
@@ -200,43 +214,55 @@ async fn find(connection: &mut SqliteConnection, id: &RunId) -> Done<Option<(i64
     Ok(row.as_ref().map(info).transpose()?)
 }
 
-async fn create(connection: &mut SqliteConnection, names: &Names, new: NewRun) -> Done<Run> {
+async fn create(
+    connection: &mut Connection,
+    id: &RunId,
+    new: &NewRun,
+    name: &str,
+    tags: &[Tag],
+    keys: &[i64],
+) -> Done<Run> {
     experiments::active(connection, new.experiment_id).await?;
     let location = experiments::location(connection, new.experiment_id).await?;
-    let (name, tags) = new.named()?;
-    let id = RunId::random();
-    let row = sqlx::query(
+    let info = RunInfo {
+        run_id: id.clone(),
+        run_name: name.to_owned(),
+        experiment_id: new.experiment_id,
+        user_id: new.user_id.clone(),
+        status: RunStatus::Running,
+        start_time: new.start_time,
+        end_time: None,
+        artifact_uri: below(&location, &[id.as_str(), "artifacts"]),
+        lifecycle_stage: Lifecycle::Active,
+    };
+    let row: i64 = query_scalar(
         "INSERT INTO run (run_id, experiment, name, user_id, status, start_time, artifact_uri) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
     )
     .bind(id.as_str())
-    .bind(new.experiment_id.0)
-    .bind(&name)
-    .bind(&new.user_id)
-    .bind(RunStatus::Running.as_str())
-    .bind(new.start_time)
-    .bind(below(&location, &[id.as_str(), "artifacts"]))
-    .execute(&mut *connection)
-    .await?
-    .last_insert_rowid();
-    for tag in &tags {
-        log::put_tag(connection, names, row, tag).await?;
-    }
-    let Some((row, info)) = find(connection, &id).await? else { return Err(Error::no_run(&id).into()) };
+    .bind(info.experiment_id.0)
+    .bind(name)
+    .bind(&info.user_id)
+    .bind(info.status.as_str())
+    .bind(info.start_time)
+    .bind(&info.artifact_uri)
+    .fetch_one(connection)
+    .await?;
+    log::put_tags(connection, row, tags, keys).await?;
     let mut runs = vec![(row, bare(info))];
     run_search::load(connection, &mut runs).await?;
-    Ok(runs.pop().map(|(_, run)| run).ok_or_else(|| Error::no_run(&id))?)
+    Ok(runs.pop().map(|(_, run)| run).ok_or_else(|| Error::no_run(id))?)
 }
 
 async fn update(
-    connection: &mut SqliteConnection,
-    names: &Names,
+    connection: &mut Connection,
+    name_key: &[i64],
     id: &RunId,
     change: RunChange,
 ) -> Done<RunInfo> {
     let row = writable(connection, id).await?;
     let name = change.run_name.filter(|name| !name.is_empty());
-    sqlx::query(
+    query(
         "UPDATE run SET status = COALESCE(?, status), end_time = COALESCE(?, end_time), name = COALESCE(?, name) \
          WHERE id = ?",
     )
@@ -244,10 +270,13 @@ async fn update(
     .bind(change.end_time)
     .bind(&name)
     .bind(row)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     if let Some(name) = name {
-        log::put_tag(connection, names, row, &lemnis_tracking::Tag::new(RUN_NAME_TAG, name)).await?;
+        log::put_tags(connection, row, &[Tag::new(RUN_NAME_TAG, name)], name_key).await?;
+    }
+    if change.status.is_some_and(|status| status != RunStatus::Running) {
+        points::pack_run(connection, row).await?;
     }
     Ok(find(connection, id).await?.map(|(_, info)| info).ok_or_else(|| Error::no_run(id))?)
 }

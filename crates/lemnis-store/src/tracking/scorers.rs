@@ -4,11 +4,10 @@ use async_trait::async_trait;
 use lemnis_core::Millis;
 use lemnis_tracking::scorer::{OnlineScoring, Scorers, no_scorer};
 use lemnis_tracking::{Error, ExperimentId, Result, Scorer};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Done, clause, experiments};
 use crate::Store;
+use crate::sql::{self, Columns as _, Connection, QueryBuilder, Row, query};
 
 const COLUMNS: &str = "s.scorer_id, s.experiment, s.name, v.version, v.serialized, v.created";
 
@@ -26,16 +25,16 @@ impl Scorers for Store {
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 experiments::active(connection, experiment).await?;
-                sqlx::query(
+                query(
                     "INSERT INTO scorer (scorer_id, experiment, name) VALUES (?, ?, ?) \
                      ON CONFLICT (experiment, name) DO NOTHING",
                 )
                 .bind(uuid::Uuid::new_v4().to_string())
                 .bind(experiment.0)
                 .bind(&name)
-                .execute(&mut *connection)
+                .execute(connection)
                 .await?;
-                sqlx::query(
+                query(
                     "INSERT INTO scorer_version (scorer_id, version, serialized, created) \
                      SELECT s.scorer_id, COALESCE(max(v.version), 0) + 1, ?, ? FROM scorer s \
                      LEFT JOIN scorer_version v ON v.scorer_id = s.scorer_id \
@@ -45,7 +44,7 @@ impl Scorers for Store {
                 .bind(at_ms)
                 .bind(experiment.0)
                 .bind(&name)
-                .execute(&mut *connection)
+                .execute(connection)
                 .await?;
                 let made = versions(connection, experiment, &name).await?.pop();
                 Ok(made.ok_or_else(|| no_scorer(experiment, &name, None))?)
@@ -68,7 +67,7 @@ impl Scorers for Store {
                     clause::experiments(&mut sql, &experiments);
                 }
                 sql.push(" ORDER BY s.experiment, s.name");
-                let rows = sql.build().persistent(false).fetch_all(connection).await?;
+                let rows = sql.build().fetch_all(connection).await?;
                 Ok(rows.iter().map(scorer).collect::<Result<_, _>>()?)
             })
         })
@@ -102,7 +101,7 @@ impl Scorers for Store {
                 }
                 match version.filter(|_| found.len() > 1) {
                     Some(number) => {
-                        sqlx::query("DELETE FROM scorer_version WHERE scorer_id = ? AND version = ?")
+                        query("DELETE FROM scorer_version WHERE scorer_id = ? AND version = ?")
                             .bind(&first.scorer_id)
                             .bind(number)
                             .execute(connection)
@@ -110,7 +109,7 @@ impl Scorers for Store {
                     }
                     // The last version takes the scorer with it.
                     None => {
-                        sqlx::query("DELETE FROM scorer WHERE scorer_id = ?")
+                        query("DELETE FROM scorer WHERE scorer_id = ?")
                             .bind(&first.scorer_id)
                             .execute(connection)
                             .await?
@@ -126,11 +125,11 @@ impl Scorers for Store {
         let config = config.clone();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                sqlx::query("DELETE FROM online_scoring WHERE scorer_id = ?")
+                query("DELETE FROM online_scoring WHERE scorer_id = ?")
                     .bind(&config.scorer_id)
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
-                sqlx::query(
+                query(
                     "INSERT INTO online_scoring (config_id, scorer_id, experiment, sample_rate, filter) \
                      VALUES (?, ?, ?, ?, ?)",
                 )
@@ -157,7 +156,7 @@ impl Scorers for Store {
                 );
                 clause::texts(&mut sql, scorers.iter().map(String::as_str));
                 let mut found = Vec::new();
-                for row in &sql.build().persistent(false).fetch_all(connection).await? {
+                for row in &sql.build().fetch_all(connection).await? {
                     found.push(OnlineScoring {
                         config_id: row.try_get(0)?,
                         scorer_id: row.try_get(1)?,
@@ -173,7 +172,7 @@ impl Scorers for Store {
     }
 }
 
-fn scorer(row: &SqliteRow) -> Result<Scorer, sqlx::Error> {
+fn scorer(row: &Row) -> Result<Scorer, sql::Error> {
     Ok(Scorer {
         scorer_id: row.try_get(0)?,
         experiment_id: ExperimentId(row.try_get(1)?),
@@ -184,12 +183,8 @@ fn scorer(row: &SqliteRow) -> Result<Scorer, sqlx::Error> {
     })
 }
 
-async fn versions(
-    connection: &mut SqliteConnection,
-    experiment: ExperimentId,
-    name: &str,
-) -> Done<Vec<Scorer>> {
-    let rows = sqlx::query(
+async fn versions(connection: &mut Connection, experiment: ExperimentId, name: &str) -> Done<Vec<Scorer>> {
+    let rows = query(
         "SELECT s.scorer_id, s.experiment, s.name, v.version, v.serialized, v.created FROM scorer s \
          JOIN scorer_version v ON v.scorer_id = s.scorer_id WHERE s.experiment = ? AND s.name = ? \
          ORDER BY v.version",

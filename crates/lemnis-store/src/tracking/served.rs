@@ -3,20 +3,20 @@
 //! The registry and the endpoints share the database, so both sides of a rule change in one transaction; an endpoint
 //! whose model is gone could not come up after the next start.
 
+use lemnis_serving::rollout::Rollout;
 use lemnis_tracking::{Code, Error};
-use sqlx::sqlite::SqliteConnection;
 
 use super::Done;
+use crate::sql::{Columns as _, Connection, Json, query, query_scalar};
 
-/// An endpoint that names version ?2 of model ?1: as champion, as the one before it, or through its running rollout.
-const NAMES_VERSION: &str = "SELECT e.name FROM endpoint e WHERE e.model = ?1 AND (?2 IN (e.champion_version, e.previous_version) OR EXISTS ( \
-     SELECT 1 FROM rollout r WHERE r.endpoint = e.name AND r.state = 'progressing' AND r.body ->> 'to_version' = ?2)) \
-     ORDER BY e.place LIMIT 1";
+/// The endpoints of a model: name, champion, the version before it, and the rollout that runs.
+const OF_MODEL: &str = "SELECT e.name, e.champion_version, e.previous_version, r.body FROM endpoint e \
+     LEFT JOIN rollout r ON r.endpoint = e.name AND r.state = 'progressing' WHERE e.model = ? ORDER BY e.place";
 
 /// Fails if an endpoint serves the model `name`.
-pub(super) async fn refuse_model(connection: &mut SqliteConnection, name: &str) -> Done<()> {
+pub(super) async fn refuse_model(connection: &mut Connection, name: &str) -> Done<()> {
     let endpoint: Option<String> =
-        sqlx::query_scalar("SELECT name FROM endpoint WHERE model = ? ORDER BY place LIMIT 1")
+        query_scalar("SELECT name FROM endpoint WHERE model = ? ORDER BY place LIMIT 1")
             .bind(name)
             .fetch_optional(connection)
             .await?;
@@ -30,9 +30,19 @@ pub(super) async fn refuse_model(connection: &mut SqliteConnection, name: &str) 
 }
 
 /// Fails if an endpoint or its running rollout names the version.
-pub(super) async fn refuse_version(connection: &mut SqliteConnection, name: &str, number: u32) -> Done<()> {
-    let endpoint: Option<String> =
-        sqlx::query_scalar(NAMES_VERSION).bind(name).bind(number).fetch_optional(connection).await?;
+pub(super) async fn refuse_version(connection: &mut Connection, name: &str, number: u32) -> Done<()> {
+    let mut endpoint: Option<String> = None;
+    query(OF_MODEL)
+        .bind(name)
+        .each(connection, |row| {
+            let rollout: Option<Json<Rollout>> = row.try_get(3)?;
+            let named = [row.try_get(1)?, row.try_get(2)?, rollout.map(|rollout| rollout.0.to_version)];
+            if endpoint.is_none() && named.contains(&Some(number)) {
+                endpoint = Some(row.try_get(0)?);
+            }
+            Ok(())
+        })
+        .await?;
     match endpoint {
         Some(endpoint) => Err(refused(format!(
             "Model Version (name={name}, version={number}) cannot be deleted: endpoint '{endpoint}' serves it, is trying \
@@ -43,12 +53,8 @@ pub(super) async fn refuse_version(connection: &mut SqliteConnection, name: &str
 }
 
 /// Endpoints follow their model to its new name. Rollouts name their endpoint only.
-pub(super) async fn rename(connection: &mut SqliteConnection, from: &str, to: &str) -> Done<()> {
-    sqlx::query("UPDATE endpoint SET model = ? WHERE model = ?")
-        .bind(to)
-        .bind(from)
-        .execute(connection)
-        .await?;
+pub(super) async fn rename(connection: &mut Connection, from: &str, to: &str) -> Done<()> {
+    query("UPDATE endpoint SET model = ? WHERE model = ?").bind(to).bind(from).execute(connection).await?;
     Ok(())
 }
 

@@ -7,12 +7,10 @@ use lemnis_tracking::{
     Error, LoggedModelId, Metric, ModelVersion, NewVersion, Page, Param, RunId, Stage, Tag, VersionChange,
     VersionSearch,
 };
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::types::Json;
-use sqlx::{QueryBuilder, Row};
 
 use super::models::{self, Tags};
 use super::{Done, clause, logged_models, offset, one_more, served, shown, tag};
+use crate::sql::{self, Columns as _, Connection, List, QueryBuilder, Row, query, query_scalar};
 
 const SELECT: &str = "SELECT m.model, m.version, m.created, m.updated, m.description, m.user_id, m.stage, m.source, \
                       m.storage_location, m.run_id, m.run_link, m.model_id FROM model_version m";
@@ -20,14 +18,13 @@ const SELECT: &str = "SELECT m.model, m.version, m.created, m.updated, m.descrip
 /// The tag of a logged model that lists the versions registered from it.
 const REGISTERED: &str = "mlflow.modelVersions";
 
-pub(super) async fn create(connection: &mut SqliteConnection, new: NewVersion) -> Done<ModelVersion> {
+pub(super) async fn create(connection: &mut Connection, new: NewVersion) -> Done<ModelVersion> {
     models::known(connection, &new.name).await?;
-    let number: u32 =
-        sqlx::query_scalar("SELECT COALESCE(max(version), 0) + 1 FROM model_version WHERE model = ?")
-            .bind(&new.name)
-            .fetch_one(&mut *connection)
-            .await?;
-    sqlx::query(
+    let number: u32 = query_scalar("SELECT COALESCE(max(version), 0) + 1 FROM model_version WHERE model = ?")
+        .bind(&new.name)
+        .fetch_one(connection)
+        .await?;
+    query(
         "INSERT INTO model_version (model, version, created, updated, description, user_id, stage, source, \
          storage_location, run_id, run_link, model_id) VALUES (?1, ?2, ?3, ?3, ?4, ?5, 'None', ?6, ?7, ?8, ?9, ?10)",
     )
@@ -41,7 +38,7 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewVersion) -
     .bind(new.run_id.as_ref().map(RunId::as_str))
     .bind(&new.run_link)
     .bind(new.model_id.as_ref().map(LoggedModelId::as_str))
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     for tag in &new.tags {
         put_tag(connection, &new.name, number, &tag.key, Some(&tag.value)).await?;
@@ -62,23 +59,23 @@ struct Registration {
 
 /// Lists the new version in the tag of its logged model, if that is ours.
 async fn note_registration(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &LoggedModelId,
     name: &str,
     version: u32,
 ) -> Done<()> {
-    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM logged_model WHERE model_id = ?")
+    let known: Option<i64> = query_scalar("SELECT 1 FROM logged_model WHERE model_id = ?")
         .bind(id.as_str())
-        .fetch_optional(&mut *connection)
+        .fetch_optional(connection)
         .await?;
     if known.is_none() {
         return Ok(());
     }
     let present: Option<String> =
-        sqlx::query_scalar("SELECT value FROM logged_model_tag WHERE model_id = ? AND key = ?")
+        query_scalar("SELECT value FROM logged_model_tag WHERE model_id = ? AND key = ?")
             .bind(id.as_str())
             .bind(REGISTERED)
-            .fetch_optional(&mut *connection)
+            .fetch_optional(connection)
             .await?;
     let mut list: Vec<Registration> =
         present.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -95,16 +92,12 @@ async fn note_registration(
     logged_models::put_tags(connection, id, &[Tag::new(REGISTERED, value)]).await
 }
 
-pub(super) async fn find(
-    connection: &mut SqliteConnection,
-    name: &str,
-    number: u32,
-) -> Done<Option<ModelVersion>> {
+pub(super) async fn find(connection: &mut Connection, name: &str, number: u32) -> Done<Option<ModelVersion>> {
     let mut sql = QueryBuilder::new(SELECT);
     sql.push(" WHERE m.model = ").push_bind(name.to_owned());
     sql.push(" AND m.version = ").push_bind(number);
-    sql.push(" AND m.deleted = 0");
-    let Some(row) = sql.build().fetch_optional(&mut *connection).await? else { return Ok(None) };
+    sql.push(" AND NOT m.deleted");
+    let Some(row) = sql.build().fetch_optional(connection).await? else { return Ok(None) };
     let mut versions = vec![version(&row)?];
     load(connection, &mut versions).await?;
     let mut found = versions.pop();
@@ -114,14 +107,14 @@ pub(super) async fn find(
     Ok(found)
 }
 
-async fn found(connection: &mut SqliteConnection, name: &str, number: u32) -> Done<ModelVersion> {
+async fn found(connection: &mut Connection, name: &str, number: u32) -> Done<ModelVersion> {
     Ok(find(connection, name, number).await?.ok_or_else(|| Error::no_version(name, number))?)
 }
 
 /// Fails unless the version is there and not deleted.
-pub(super) async fn known(connection: &mut SqliteConnection, name: &str, number: u32) -> Done<()> {
+pub(super) async fn known(connection: &mut Connection, name: &str, number: u32) -> Done<()> {
     let known: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM model_version WHERE model = ? AND version = ? AND deleted = 0")
+        query_scalar("SELECT 1 FROM model_version WHERE model = ? AND version = ? AND NOT deleted")
             .bind(name)
             .bind(number)
             .fetch_optional(connection)
@@ -130,7 +123,7 @@ pub(super) async fn known(connection: &mut SqliteConnection, name: &str, number:
 }
 
 pub(super) async fn update(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     number: u32,
     change: VersionChange,
@@ -139,26 +132,24 @@ pub(super) async fn update(
     known(connection, name, number).await?;
     match change {
         VersionChange::Description(text) => {
-            sqlx::query(
-                "UPDATE model_version SET description = ?, updated = ? WHERE model = ? AND version = ?",
-            )
-            .bind(text)
-            .bind(at_ms)
-            .bind(name)
-            .bind(number)
-            .execute(&mut *connection)
-            .await?;
+            query("UPDATE model_version SET description = ?, updated = ? WHERE model = ? AND version = ?")
+                .bind(text)
+                .bind(at_ms)
+                .bind(name)
+                .bind(number)
+                .execute(connection)
+                .await?;
         }
         VersionChange::Stage { to, archive_existing } => {
             if archive_existing {
                 archive_others(connection, name, number, to, at_ms).await?;
             }
-            sqlx::query("UPDATE model_version SET stage = ?, updated = ? WHERE model = ? AND version = ?")
+            query("UPDATE model_version SET stage = ?, updated = ? WHERE model = ? AND version = ?")
                 .bind(to.as_str())
                 .bind(at_ms)
                 .bind(name)
                 .bind(number)
-                .execute(&mut *connection)
+                .execute(connection)
                 .await?;
             models::touch(connection, name, at_ms).await?;
         }
@@ -167,7 +158,7 @@ pub(super) async fn update(
 }
 
 async fn archive_others(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     number: u32,
     to: Stage,
@@ -181,9 +172,9 @@ async fn archive_others(
         ))
         .into());
     }
-    sqlx::query(
+    query(
         "UPDATE model_version SET stage = 'Archived', updated = ? \
-         WHERE model = ? AND version <> ? AND stage = ? AND deleted = 0",
+         WHERE model = ? AND version <> ? AND stage = ? AND NOT deleted",
     )
     .bind(at_ms)
     .bind(name)
@@ -194,39 +185,34 @@ async fn archive_others(
     Ok(())
 }
 
-pub(super) async fn delete(
-    connection: &mut SqliteConnection,
-    name: &str,
-    number: u32,
-    at_ms: Millis,
-) -> Done<()> {
+pub(super) async fn delete(connection: &mut Connection, name: &str, number: u32, at_ms: Millis) -> Done<()> {
     known(connection, name, number).await?;
     served::refuse_version(connection, name, number).await?;
-    sqlx::query(
-        "UPDATE model_version SET deleted = 1, updated = ?, description = NULL, user_id = NULL, \
+    query(
+        "UPDATE model_version SET deleted = true, updated = ?, description = NULL, user_id = NULL, \
          source = 'REDACTED-SOURCE-PATH', storage_location = NULL, run_id = NULL, run_link = NULL, model_id = NULL \
          WHERE model = ? AND version = ?",
     )
     .bind(at_ms)
     .bind(name)
     .bind(number)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    sqlx::query("DELETE FROM model_alias WHERE model = ? AND version = ?")
+    query("DELETE FROM model_alias WHERE model = ? AND version = ?")
         .bind(name)
         .bind(number)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    sqlx::query("DELETE FROM model_version_tag WHERE model = ? AND version = ?")
+    query("DELETE FROM model_version_tag WHERE model = ? AND version = ?")
         .bind(name)
         .bind(number)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     models::touch(connection, name, at_ms).await
 }
 
 pub(super) async fn set_tag(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     number: u32,
     key: &str,
@@ -237,22 +223,22 @@ pub(super) async fn set_tag(
 }
 
 async fn put_tag(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     name: &str,
     number: u32,
     key: &str,
     value: Option<&str>,
 ) -> Done<()> {
     let query = match value {
-        Some(value) => sqlx::query(
+        Some(value) => query(
             "INSERT INTO model_version_tag (model, version, key, value) VALUES (?, ?, ?, ?) \
-             ON CONFLICT DO UPDATE SET value = excluded.value",
+             ON CONFLICT (model, version, key) DO UPDATE SET value = excluded.value",
         )
         .bind(name)
         .bind(number)
         .bind(key)
         .bind(value),
-        None => sqlx::query("DELETE FROM model_version_tag WHERE model = ? AND version = ? AND key = ?")
+        None => query("DELETE FROM model_version_tag WHERE model = ? AND version = ? AND key = ?")
             .bind(name)
             .bind(number)
             .bind(key),
@@ -262,28 +248,22 @@ async fn put_tag(
 }
 
 /// The version with the highest number of each stage of each model.
-pub(super) async fn newest(
-    connection: &mut SqliteConnection,
-    names: &Json<Vec<String>>,
-) -> Done<Vec<ModelVersion>> {
+pub(super) async fn newest(connection: &mut Connection, names: &List<String>) -> Done<Vec<ModelVersion>> {
     let mut sql = QueryBuilder::new(SELECT);
-    sql.push(" WHERE m.deleted = 0 AND m.model IN (SELECT value FROM json_each(").push_bind(names);
+    sql.push(" WHERE NOT m.deleted AND m.model IN (SELECT value FROM json_each(").push_bind(names);
     sql.push(
         ")) AND m.version = (SELECT max(o.version) FROM model_version o \
-         WHERE o.model = m.model AND o.stage = m.stage AND o.deleted = 0) ORDER BY m.model, m.version",
+         WHERE o.model = m.model AND o.stage = m.stage AND NOT o.deleted) ORDER BY m.model, m.version",
     );
-    let rows = sql.build().fetch_all(&mut *connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let mut versions = rows.iter().map(version).collect::<Result<Vec<_>, _>>()?;
     load(connection, &mut versions).await?;
     Ok(versions)
 }
 
-pub(super) async fn search(
-    connection: &mut SqliteConnection,
-    search: VersionSearch,
-) -> Done<Page<ModelVersion>> {
+pub(super) async fn search(connection: &mut Connection, search: VersionSearch) -> Done<Page<ModelVersion>> {
     let mut sql = QueryBuilder::new(SELECT);
-    sql.push(" WHERE m.deleted = 0");
+    sql.push(" WHERE NOT m.deleted");
     let tags = Tags {
         table: "model_version_tag",
         owner: "v.model = m.model AND v.version = m.version",
@@ -299,7 +279,7 @@ pub(super) async fn search(
     }
     sql.push("m.model, m.version DESC LIMIT ").push_bind(one_more(search.limit));
     sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let versions = rows.iter().map(version).collect::<Result<Vec<_>, _>>()?;
     let mut page = Page::cut(versions, search.limit, search.offset);
     load(connection, &mut page.items).await?;
@@ -317,7 +297,7 @@ fn column(key: &str) -> &'static str {
     }
 }
 
-fn version(row: &SqliteRow) -> Result<ModelVersion, sqlx::Error> {
+fn version(row: &Row) -> Result<ModelVersion, sql::Error> {
     Ok(ModelVersion {
         name: row.try_get(0)?,
         version: row.try_get(1)?,
@@ -328,9 +308,9 @@ fn version(row: &SqliteRow) -> Result<ModelVersion, sqlx::Error> {
         current_stage: Stage::parse(row.try_get(6)?).unwrap_or_default(),
         source: row.try_get(7)?,
         storage_location: row.try_get(8)?,
-        run_id: row.try_get::<Option<String>, _>(9)?.map(RunId::from),
+        run_id: row.try_get::<Option<String>>(9)?.map(RunId::from),
         run_link: row.try_get(10)?,
-        model_id: row.try_get::<Option<String>, _>(11)?.map(LoggedModelId::from),
+        model_id: row.try_get::<Option<String>>(11)?.map(LoggedModelId::from),
         tags: Vec::new(),
         aliases: Vec::new(),
         model_params: Vec::new(),
@@ -339,7 +319,7 @@ fn version(row: &SqliteRow) -> Result<ModelVersion, sqlx::Error> {
 }
 
 /// Adds tags and aliases.
-async fn load(connection: &mut SqliteConnection, versions: &mut [ModelVersion]) -> Done<()> {
+async fn load(connection: &mut Connection, versions: &mut [ModelVersion]) -> Done<()> {
     if versions.is_empty() {
         return Ok(());
     }
@@ -351,20 +331,20 @@ async fn load(connection: &mut SqliteConnection, versions: &mut [ModelVersion]) 
     let mut names: Vec<String> = versions.iter().map(|found| found.name.clone()).collect();
     names.sort();
     names.dedup();
-    let names = Json(names);
-    let rows = sqlx::query(
+    let names = List(names);
+    let rows = query(
         "SELECT model, version, key, value FROM model_version_tag \
          WHERE model IN (SELECT value FROM json_each(?)) ORDER BY model, version, key",
     )
     .bind(&names)
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
     for row in &rows {
         if let Some(place) = places.get(&(row.try_get(0)?, row.try_get(1)?)) {
             versions[*place].tags.push(tag(row, 2)?);
         }
     }
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT model, version, alias FROM model_alias \
          WHERE model IN (SELECT value FROM json_each(?)) ORDER BY model, alias",
     )
@@ -380,19 +360,19 @@ async fn load(connection: &mut SqliteConnection, versions: &mut [ModelVersion]) 
 }
 
 async fn load_model(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &LoggedModelId,
     params: &mut Vec<Param>,
     metrics: &mut Vec<Metric>,
 ) -> Done<()> {
-    let rows = sqlx::query("SELECT key, value FROM logged_model_param WHERE model_id = ? ORDER BY key")
+    let rows = query("SELECT key, value FROM logged_model_param WHERE model_id = ? ORDER BY key")
         .bind(id.as_str())
-        .fetch_all(&mut *connection)
+        .fetch_all(connection)
         .await?;
     for row in &rows {
         params.push(Param { key: row.try_get(0)?, value: row.try_get(1)? });
     }
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT key, value, is_nan, timestamp, step, dataset_name, dataset_digest FROM logged_model_metric \
          WHERE model_id = ? ORDER BY key, timestamp, step",
     )

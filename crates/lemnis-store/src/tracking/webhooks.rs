@@ -6,11 +6,10 @@ use async_trait::async_trait;
 use lemnis_core::Millis;
 use lemnis_tracking::webhook::{Delivery, Outcome, Secret, WebhookChange};
 use lemnis_tracking::{Error, Page, Result, Webhook, WebhookEvent, Webhooks};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Done, clause, offset, one_more};
 use crate::Store;
+use crate::sql::{self, Columns as _, Connection, QueryBuilder, Row, query, query_scalar};
 
 const COLUMNS: &str = "w.webhook_id, w.name, w.description, w.url, w.active, w.secret, w.created, w.updated";
 
@@ -34,7 +33,7 @@ impl Webhooks for Store {
                     "SELECT {COLUMNS} FROM webhook w ORDER BY w.created DESC, w.webhook_id LIMIT "
                 ));
                 sql.push_bind(one_more(limit)).push(" OFFSET ").push_bind(offset(from));
-                let rows = sql.build().fetch_all(&mut *connection).await?;
+                let rows = sql.build().fetch_all(connection).await?;
                 let found = rows.iter().map(|row| webhook(row, 0)).collect::<Result<Vec<_>, _>>()?;
                 let mut page = Page::cut(found, limit, from);
                 complete(connection, page.items.iter_mut()).await?;
@@ -61,11 +60,9 @@ impl Webhooks for Store {
         let id = id.to_owned();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let gone = sqlx::query("DELETE FROM webhook WHERE webhook_id = ?")
-                    .bind(&id)
-                    .execute(connection)
-                    .await?;
-                Ok(gone.rows_affected() > 0)
+                let gone =
+                    query("DELETE FROM webhook WHERE webhook_id = ?").bind(&id).execute(connection).await?;
+                Ok(gone > 0)
             })
         })
         .await
@@ -75,16 +72,16 @@ impl Webhooks for Store {
         let (event, body) = (event.clone(), body.to_owned());
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let listeners: Vec<String> = sqlx::query_scalar(
+                let listeners: Vec<String> = query_scalar(
                     "SELECT DISTINCT w.webhook_id FROM webhook w JOIN webhook_event e \
                      ON e.webhook_id = w.webhook_id WHERE w.active = 1 AND e.entity = ? AND e.action = ?",
                 )
                 .bind(&event.entity)
                 .bind(&event.action)
-                .fetch_all(&mut *connection)
+                .fetch_all(connection)
                 .await?;
                 for listener in &listeners {
-                    sqlx::query(
+                    query(
                         "INSERT INTO webhook_delivery (delivery_id, webhook_id, body, attempts, not_before) \
                          VALUES (?, ?, ?, 0, ?)",
                     )
@@ -92,7 +89,7 @@ impl Webhooks for Store {
                     .bind(listener)
                     .bind(&body)
                     .bind(at_ms)
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
                 }
                 Ok(listeners.len() as u64)
@@ -115,7 +112,7 @@ impl Webhooks for Store {
                     found.push(Delivery {
                         delivery_id: row.try_get(0)?,
                         body: row.try_get(1)?,
-                        attempts: u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX),
+                        attempts: u32::try_from(row.try_get::<i64>(2)?).unwrap_or(u32::MAX),
                         webhook: webhook(row, 3)?,
                     });
                 }
@@ -131,7 +128,7 @@ impl Webhooks for Store {
             Box::pin(async move {
                 match outcome {
                     Outcome::Retry(at_ms) => {
-                        sqlx::query(
+                        query(
                             "UPDATE webhook_delivery SET attempts = attempts + 1, not_before = ? \
                              WHERE delivery_id = ?",
                         )
@@ -141,7 +138,7 @@ impl Webhooks for Store {
                         .await?
                     }
                     Outcome::Delivered | Outcome::GivenUp => {
-                        sqlx::query("DELETE FROM webhook_delivery WHERE delivery_id = ?")
+                        query("DELETE FROM webhook_delivery WHERE delivery_id = ?")
                             .bind(&id)
                             .execute(connection)
                             .await?
@@ -155,27 +152,27 @@ impl Webhooks for Store {
 }
 
 /// A webhook without its events, from the columns after `first`.
-fn webhook(row: &SqliteRow, first: usize) -> Result<Webhook, sqlx::Error> {
+fn webhook(row: &Row, first: usize) -> Result<Webhook, sql::Error> {
     Ok(Webhook {
         webhook_id: row.try_get(first)?,
         name: row.try_get(first + 1)?,
         description: row.try_get(first + 2)?,
         url: row.try_get(first + 3)?,
         events: Vec::new(),
-        active: row.try_get::<i64, _>(first + 4)? != 0,
-        secret: row.try_get::<Option<String>, _>(first + 5)?.map(Secret::new),
+        active: row.try_get::<i64>(first + 4)? != 0,
+        secret: row.try_get::<Option<String>>(first + 5)?.map(Secret::new),
         created: row.try_get(first + 6)?,
         updated: row.try_get(first + 7)?,
     })
 }
 
-async fn find(connection: &mut SqliteConnection, id: &str) -> Done<Option<Webhook>> {
-    let row = sqlx::query(
+async fn find(connection: &mut Connection, id: &str) -> Done<Option<Webhook>> {
+    let row = query(
         "SELECT w.webhook_id, w.name, w.description, w.url, w.active, w.secret, w.created, w.updated \
          FROM webhook w WHERE w.webhook_id = ?",
     )
     .bind(id)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(connection)
     .await?;
     let mut found = row.as_ref().map(|row| webhook(row, 0)).transpose()?;
     complete(connection, found.iter_mut()).await?;
@@ -184,7 +181,7 @@ async fn find(connection: &mut SqliteConnection, id: &str) -> Done<Option<Webhoo
 
 /// Adds their events.
 async fn complete<'w>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     webhooks: impl Iterator<Item = &'w mut Webhook>,
 ) -> Done<()> {
     let mut by_id: HashMap<String, &mut Webhook> =
@@ -193,16 +190,16 @@ async fn complete<'w>(
         QueryBuilder::new("SELECT webhook_id, entity, action FROM webhook_event WHERE webhook_id IN ");
     clause::texts(&mut sql, by_id.keys().map(String::as_str));
     sql.push(" ORDER BY webhook_id, place");
-    for row in &sql.build().persistent(false).fetch_all(connection).await? {
-        if let Some(webhook) = by_id.get_mut(row.try_get::<&str, _>(0)?) {
+    for row in &sql.build().fetch_all(connection).await? {
+        if let Some(webhook) = by_id.get_mut(row.try_get::<&str>(0)?) {
             webhook.events.push(WebhookEvent { entity: row.try_get(1)?, action: row.try_get(2)? });
         }
     }
     Ok(())
 }
 
-async fn put(connection: &mut SqliteConnection, webhook: &Webhook) -> Done<()> {
-    sqlx::query(
+async fn put(connection: &mut Connection, webhook: &Webhook) -> Done<()> {
+    query(
         "INSERT INTO webhook (webhook_id, name, description, url, active, secret, created, updated) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET name = excluded.name, \
          description = excluded.description, url = excluded.url, active = excluded.active, \
@@ -216,19 +213,19 @@ async fn put(connection: &mut SqliteConnection, webhook: &Webhook) -> Done<()> {
     .bind(webhook.secret.as_ref().map(Secret::expose))
     .bind(webhook.created)
     .bind(webhook.updated)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    sqlx::query("DELETE FROM webhook_event WHERE webhook_id = ?")
+    query("DELETE FROM webhook_event WHERE webhook_id = ?")
         .bind(&webhook.webhook_id)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     for (place, event) in (0_i64..).zip(&webhook.events) {
-        sqlx::query("INSERT INTO webhook_event (webhook_id, place, entity, action) VALUES (?, ?, ?, ?)")
+        query("INSERT INTO webhook_event (webhook_id, place, entity, action) VALUES (?, ?, ?, ?)")
             .bind(&webhook.webhook_id)
             .bind(place)
             .bind(&event.entity)
             .bind(&event.action)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
     }
     Ok(())

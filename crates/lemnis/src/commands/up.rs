@@ -5,6 +5,7 @@ use lemnis_app::project::Project;
 use crate::cli::Up;
 use crate::context::Context;
 use crate::output::{self, FAINT, Failure, STRONG, io_failure};
+use crate::place::Place;
 use crate::serve::{self, Options};
 
 pub fn up(context: &Context, arguments: &Up) -> Result<(), Failure> {
@@ -17,6 +18,7 @@ pub fn up(context: &Context, arguments: &Up) -> Result<(), Failure> {
         any_port: false,
         token: arguments.token.clone(),
         monitors: true,
+        place: Place { database: arguments.database.clone(), artifacts: arguments.artifacts.clone() },
     };
     // A broken lemnis.yaml is better said now than in a log line later.
     Project::at(&dir).settings_if_any()?;

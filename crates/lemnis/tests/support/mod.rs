@@ -9,6 +9,7 @@
 )]
 
 pub mod judge;
+pub mod mlflow;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub fn lemnis(dir: &Path) -> Command {
 /// Takes away what a developer's machine has and a fresh one does not.
 pub fn clean(command: &mut Command, home: &Path) {
     for name in ["MLFLOW_TRACKING_URI", "LEMNIS_SERVER", "LEMNIS_TOKEN", "MLFLOW_TRACKING_TOKEN", "DVC_STAGE"]
+        .iter()
+        .chain(&["LEMNIS_DATABASE_URL", "LEMNIS_ARTIFACTS"])
     {
         command.env_remove(name);
     }

@@ -11,11 +11,10 @@ use lemnis_tracking::evaluation::{
 };
 use lemnis_tracking::search::{Entity, Value as Wanted};
 use lemnis_tracking::{Error, EvaluationDataset, EvaluationDatasets, ExperimentId, Page, Result};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Done, clause, experiments, offset, one_more};
 use crate::Store;
+use crate::sql::{self, Columns as _, Connection, QueryBuilder, Row, query};
 
 const COLUMNS: &str =
     "d.dataset_id, d.name, d.digest, d.created, d.updated, d.created_by, d.updated_by, d.schema, d.profile";
@@ -36,7 +35,7 @@ impl EvaluationDatasets for Store {
         let id = id.to_owned();
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                sqlx::query("DELETE FROM evaluation_dataset WHERE dataset_id = ?")
+                query("DELETE FROM evaluation_dataset WHERE dataset_id = ?")
                     .bind(&id)
                     .execute(connection)
                     .await?;
@@ -85,18 +84,18 @@ impl EvaluationDatasets for Store {
                     put_experiment(connection, &id, *experiment).await?;
                 }
                 for experiment in &remove {
-                    sqlx::query(
+                    query(
                         "DELETE FROM evaluation_dataset_experiment WHERE dataset_id = ? AND experiment = ?",
                     )
                     .bind(&id)
                     .bind(experiment.0)
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
                 }
-                sqlx::query("UPDATE evaluation_dataset SET updated = ? WHERE dataset_id = ?")
+                query("UPDATE evaluation_dataset SET updated = ? WHERE dataset_id = ?")
                     .bind(at_ms)
                     .bind(&id)
-                    .execute(&mut *connection)
+                    .execute(connection)
                     .await?;
                 Ok(find(connection, &id).await?.ok_or_else(missing)?)
             })
@@ -133,7 +132,7 @@ impl EvaluationDatasets for Store {
                     sql.push(" AND record_id > ").push_bind(after.record_id).push("))");
                 }
                 sql.push(" ORDER BY created, record_id LIMIT ").push_bind(one_more(limit));
-                let rows = sql.build().persistent(false).fetch_all(connection).await?;
+                let rows = sql.build().fetch_all(connection).await?;
                 let mut found = rows.iter().map(records::record).collect::<Result<Vec<_>, _>>()?;
                 let more = found.len() > limit;
                 found.truncate(limit);
@@ -150,13 +149,11 @@ impl EvaluationDatasets for Store {
                 exists(connection, &id, || no_dataset(&id)).await?;
                 let mut gone = 0;
                 for record in &records {
-                    gone +=
-                        sqlx::query("DELETE FROM evaluation_record WHERE dataset_id = ? AND record_id = ?")
-                            .bind(&id)
-                            .bind(record)
-                            .execute(&mut *connection)
-                            .await?
-                            .rows_affected();
+                    gone += query("DELETE FROM evaluation_record WHERE dataset_id = ? AND record_id = ?")
+                        .bind(&id)
+                        .bind(record)
+                        .execute(connection)
+                        .await?;
                 }
                 if gone > 0 {
                     records::put_profile(connection, &id).await?;
@@ -177,18 +174,18 @@ fn digest(name: &str, at_ms: Millis) -> String {
     Digest::sha256(format!("{name}:{at_ms}").as_bytes()).hex().chars().take(8).collect()
 }
 
-async fn exists(connection: &mut SqliteConnection, id: &str, missing: impl FnOnce() -> Error) -> Done<()> {
-    let found = sqlx::query("SELECT 1 FROM evaluation_dataset WHERE dataset_id = ?")
+async fn exists(connection: &mut Connection, id: &str, missing: impl FnOnce() -> Error) -> Done<()> {
+    let found = query("SELECT 1 FROM evaluation_dataset WHERE dataset_id = ?")
         .bind(id)
         .fetch_optional(connection)
         .await?;
     if found.is_some() { Ok(()) } else { Err(missing().into()) }
 }
 
-async fn create(connection: &mut SqliteConnection, new: NewEvaluationDataset) -> Done<EvaluationDataset> {
+async fn create(connection: &mut Connection, new: NewEvaluationDataset) -> Done<EvaluationDataset> {
     let id = format!("d-{}", uuid::Uuid::new_v4().simple());
     let user = new.tags.get(USER_TAG);
-    sqlx::query(
+    query(
         "INSERT INTO evaluation_dataset (dataset_id, name, digest, created, updated, created_by, updated_by) \
          VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
@@ -199,7 +196,7 @@ async fn create(connection: &mut SqliteConnection, new: NewEvaluationDataset) ->
     .bind(new.at_ms)
     .bind(user)
     .bind(user)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     for (key, value) in &new.tags {
         put_tag(connection, &id, key, Some(value)).await?;
@@ -210,10 +207,10 @@ async fn create(connection: &mut SqliteConnection, new: NewEvaluationDataset) ->
     Ok(find(connection, &id).await?.ok_or_else(|| no_dataset(&id))?)
 }
 
-async fn put_tag(connection: &mut SqliteConnection, id: &str, key: &str, value: Option<&str>) -> Done<()> {
+async fn put_tag(connection: &mut Connection, id: &str, key: &str, value: Option<&str>) -> Done<()> {
     match value {
         Some(value) => {
-            sqlx::query(
+            query(
                 "INSERT INTO evaluation_dataset_tag (dataset_id, key, value) VALUES (?, ?, ?) \
                  ON CONFLICT (dataset_id, key) DO UPDATE SET value = excluded.value",
             )
@@ -224,7 +221,7 @@ async fn put_tag(connection: &mut SqliteConnection, id: &str, key: &str, value: 
             .await?
         }
         None => {
-            sqlx::query("DELETE FROM evaluation_dataset_tag WHERE dataset_id = ? AND key = ?")
+            query("DELETE FROM evaluation_dataset_tag WHERE dataset_id = ? AND key = ?")
                 .bind(id)
                 .bind(key)
                 .execute(connection)
@@ -234,8 +231,8 @@ async fn put_tag(connection: &mut SqliteConnection, id: &str, key: &str, value: 
     Ok(())
 }
 
-async fn put_experiment(connection: &mut SqliteConnection, id: &str, experiment: ExperimentId) -> Done<()> {
-    sqlx::query(
+async fn put_experiment(connection: &mut Connection, id: &str, experiment: ExperimentId) -> Done<()> {
+    query(
         "INSERT INTO evaluation_dataset_experiment (dataset_id, experiment) VALUES (?, ?) ON CONFLICT DO NOTHING",
     )
     .bind(id)
@@ -245,7 +242,7 @@ async fn put_experiment(connection: &mut SqliteConnection, id: &str, experiment:
     Ok(())
 }
 
-fn dataset(row: &SqliteRow) -> Result<EvaluationDataset, sqlx::Error> {
+fn dataset(row: &Row) -> Result<EvaluationDataset, sql::Error> {
     Ok(EvaluationDataset {
         dataset_id: row.try_get(0)?,
         name: row.try_get(1)?,
@@ -262,15 +259,15 @@ fn dataset(row: &SqliteRow) -> Result<EvaluationDataset, sqlx::Error> {
 }
 
 /// Adds tags and experiments.
-async fn complete(connection: &mut SqliteConnection, dataset: &mut EvaluationDataset) -> Done<()> {
-    let rows = sqlx::query("SELECT key, value FROM evaluation_dataset_tag WHERE dataset_id = ?")
+async fn complete(connection: &mut Connection, dataset: &mut EvaluationDataset) -> Done<()> {
+    let rows = query("SELECT key, value FROM evaluation_dataset_tag WHERE dataset_id = ?")
         .bind(&dataset.dataset_id)
-        .fetch_all(&mut *connection)
+        .fetch_all(connection)
         .await?;
     for row in &rows {
         dataset.tags.insert(row.try_get(0)?, row.try_get(1)?);
     }
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT experiment FROM evaluation_dataset_experiment WHERE dataset_id = ? ORDER BY experiment",
     )
     .bind(&dataset.dataset_id)
@@ -282,13 +279,13 @@ async fn complete(connection: &mut SqliteConnection, dataset: &mut EvaluationDat
     Ok(())
 }
 
-async fn find(connection: &mut SqliteConnection, id: &str) -> Done<Option<EvaluationDataset>> {
-    let row = sqlx::query(
+async fn find(connection: &mut Connection, id: &str) -> Done<Option<EvaluationDataset>> {
+    let row = query(
         "SELECT d.dataset_id, d.name, d.digest, d.created, d.updated, d.created_by, d.updated_by, d.schema, \
          d.profile FROM evaluation_dataset d WHERE d.dataset_id = ?",
     )
     .bind(id)
-    .fetch_optional(&mut *connection)
+    .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let mut found = dataset(&row)?;
@@ -297,7 +294,7 @@ async fn find(connection: &mut SqliteConnection, id: &str) -> Done<Option<Evalua
 }
 
 async fn search_datasets(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     search: EvaluationSearch,
 ) -> Done<Page<EvaluationDataset>> {
     let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM evaluation_dataset d WHERE true"));
@@ -332,7 +329,7 @@ async fn search_datasets(
     }
     sql.push("d.dataset_id LIMIT ").push_bind(one_more(search.limit));
     sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let found = rows.iter().map(dataset).collect::<Result<Vec<_>, _>>()?;
     let mut page = Page::cut(found, search.limit, search.offset);
     for dataset in &mut page.items {

@@ -3,17 +3,16 @@
 use lemnis_core::{Digest, Millis};
 use lemnis_tracking::evaluation::{EvaluationRecord, RecordChange, empty_schema};
 use serde_json::{Value, json};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::super::Done;
+use crate::sql::{self, Columns as _, Connection, Row, query, query_scalar};
 
 pub(super) const COLUMNS: &str = "record_id, inputs, outputs, expectations, tags, source, created, updated, created_by, \
      updated_by";
 
-pub(super) fn record(row: &SqliteRow) -> Result<EvaluationRecord, sqlx::Error> {
-    let json = |place: usize| -> Result<Option<Value>, sqlx::Error> {
-        Ok(row.try_get::<Option<&str>, _>(place)?.and_then(|text| serde_json::from_str(text).ok()))
+pub(super) fn record(row: &Row) -> Result<EvaluationRecord, sql::Error> {
+    let json = |place: usize| -> Result<Option<Value>, sql::Error> {
+        Ok(row.try_get::<Option<&str>>(place)?.and_then(|text| serde_json::from_str(text).ok()))
     };
     let object = |value: Option<Value>| match value {
         Some(Value::Object(map)) => Some(map),
@@ -34,7 +33,7 @@ pub(super) fn record(row: &SqliteRow) -> Result<EvaluationRecord, sqlx::Error> {
 }
 
 pub(super) async fn upsert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &str,
     records: Vec<RecordChange>,
     at_ms: Millis,
@@ -47,13 +46,13 @@ pub(super) async fn upsert(
     let (mut added, mut changed, mut user) = (0, 0, None);
     for change in &records {
         let identity = Digest::sha256(change.identity().as_bytes()).hex().to_owned();
-        let row = sqlx::query(
+        let row = query(
             "SELECT record_id, inputs, outputs, expectations, tags, source, created, updated, created_by, \
              updated_by FROM evaluation_record WHERE dataset_id = ? AND identity = ?",
         )
         .bind(id)
         .bind(&identity)
-        .fetch_optional(&mut *connection)
+        .fetch_optional(connection)
         .await?;
         let whole = match row {
             Some(row) => {
@@ -72,7 +71,7 @@ pub(super) async fn upsert(
         user = change.user().or(user);
     }
     let schema = (!records.is_empty() || dataset.schema.is_some()).then(|| schema.to_string());
-    sqlx::query(
+    query(
         "UPDATE evaluation_dataset SET schema = ?, digest = ?, updated = ?, updated_by = ? WHERE dataset_id = ?",
     )
     .bind(schema)
@@ -80,20 +79,20 @@ pub(super) async fn upsert(
     .bind(at_ms)
     .bind(user)
     .bind(id)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     put_profile(connection, id).await?;
     Ok((added, changed))
 }
 
 async fn put_record(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &str,
     identity: &str,
     record: &EvaluationRecord,
 ) -> Done<()> {
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-    sqlx::query(
+    query(
         "INSERT INTO evaluation_record (record_id, dataset_id, identity, inputs, outputs, expectations, tags, \
          source, created, updated, created_by, updated_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (record_id) DO UPDATE SET outputs = excluded.outputs, expectations = excluded.expectations, \
@@ -117,12 +116,12 @@ async fn put_record(
 }
 
 /// Counts the records anew.
-pub(super) async fn put_profile(connection: &mut SqliteConnection, id: &str) -> Done<()> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM evaluation_record WHERE dataset_id = ?")
+pub(super) async fn put_profile(connection: &mut Connection, id: &str) -> Done<()> {
+    let count: i64 = query_scalar("SELECT count(*) FROM evaluation_record WHERE dataset_id = ?")
         .bind(id)
-        .fetch_one(&mut *connection)
+        .fetch_one(connection)
         .await?;
-    sqlx::query("UPDATE evaluation_dataset SET profile = ? WHERE dataset_id = ?")
+    query("UPDATE evaluation_dataset SET profile = ? WHERE dataset_id = ?")
         .bind((count > 0).then(|| json!({"num_records": count}).to_string()))
         .bind(id)
         .execute(connection)

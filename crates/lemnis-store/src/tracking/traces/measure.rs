@@ -3,16 +3,15 @@
 use lemnis_tracking::search::{MetricField, MetricFilter, MetricView};
 use lemnis_tracking::trace::SOURCE_RUN;
 use lemnis_tracking::trace::metric::{Point, Query};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::super::{Done, clause};
+use crate::sql::{Columns as _, Connection, QueryBuilder};
 
-type Sql = QueryBuilder<Sqlite>;
+type Sql = QueryBuilder;
 
 const NANOSECONDS: i64 = 1_000_000;
 
-pub(super) async fn points(connection: &mut SqliteConnection, query: Query) -> Done<Vec<Point>> {
+pub(super) async fn points(connection: &mut Connection, query: Query) -> Done<Vec<Point>> {
     let at = match query.view {
         MetricView::Spans => "s.start_ns / 1000000",
         MetricView::Traces | MetricView::Assessments => "t.request_time",
@@ -41,13 +40,13 @@ pub(super) async fn points(connection: &mut SqliteConnection, query: Query) -> D
         sql.push(" AND ");
         filter(&mut sql, wanted);
     }
-    let rows = sql.build().persistent(false).fetch_all(connection).await?;
+    let rows = sql.build().fetch_all(connection).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
-        let Some(value) = row.try_get::<Option<f64>, _>(1)? else { continue };
+        let Some(value) = row.try_get::<Option<f64>>(1)? else { continue };
         let mut dimensions = Vec::with_capacity(query.dimensions.len());
         for place in 0..query.dimensions.len() {
-            dimensions.extend(row.try_get::<Option<String>, _>(3 + place)?);
+            dimensions.extend(row.try_get::<Option<String>>(3 + place)?);
         }
         // What lacks a dimension belongs to no group.
         if dimensions.len() == query.dimensions.len() {

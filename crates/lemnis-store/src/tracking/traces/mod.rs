@@ -14,11 +14,10 @@ use lemnis_tracking::{
     Error, ExperimentId, Page, Result, Trace, TraceDeletion, TraceId, TraceLink, TraceSearch, TraceState,
     Traces,
 };
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Row as _};
 
 use super::{Done, clause};
 use crate::Store;
+use crate::sql::{Columns as _, Connection, QueryBuilder, query};
 
 /// Ids that one statement names.
 const CHUNK: usize = 500;
@@ -110,12 +109,12 @@ impl Traces for Store {
             Box::pin(async move {
                 exists(connection, &id).await?;
                 let Some(value) = value else {
-                    let gone = sqlx::query("DELETE FROM trace_tag WHERE trace_id = ? AND key = ?")
+                    let gone = query("DELETE FROM trace_tag WHERE trace_id = ? AND key = ?")
                         .bind(id.as_str())
                         .bind(&key)
-                        .execute(&mut *connection)
+                        .execute(connection)
                         .await?;
-                    if gone.rows_affected() == 0 {
+                    if gone == 0 {
                         let message = format!("No trace tag with key '{key}' for trace with ID '{id}'");
                         return Err(Error::missing(message).into());
                     }
@@ -136,14 +135,14 @@ impl Traces for Store {
                         exists(connection, id).await?;
                     }
                     for target in &targets {
-                        sqlx::query(
+                        query(
                             "INSERT INTO trace_link (trace_id, kind, target) VALUES (?, ?, ?) \
                              ON CONFLICT DO NOTHING",
                         )
                         .bind(id.as_str())
                         .bind(kind.as_str())
                         .bind(target)
-                        .execute(&mut *connection)
+                        .execute(connection)
                         .await?;
                     }
                 }
@@ -173,21 +172,19 @@ impl Traces for Store {
 }
 
 /// The trace with `id`, or the error that there is none.
-async fn one(connection: &mut SqliteConnection, id: &TraceId) -> Done<Trace> {
+async fn one(connection: &mut Connection, id: &TraceId) -> Done<Trace> {
     let found = rows::load(connection, std::slice::from_ref(id)).await?.pop();
     Ok(found.ok_or_else(|| no_trace(id))?)
 }
 
 /// Fails unless the trace is there.
-pub(super) async fn exists(connection: &mut SqliteConnection, id: &TraceId) -> Done<()> {
-    let found = sqlx::query("SELECT 1 FROM trace WHERE trace_id = ?")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+pub(super) async fn exists(connection: &mut Connection, id: &TraceId) -> Done<()> {
+    let found =
+        query("SELECT 1 FROM trace WHERE trace_id = ?").bind(id.as_str()).fetch_optional(connection).await?;
     if found.is_some() { Ok(()) } else { Err(no_trace(id).into()) }
 }
 
-async fn delete(connection: &mut SqliteConnection, deletion: TraceDeletion) -> Done<u64> {
+async fn delete(connection: &mut Connection, deletion: TraceDeletion) -> Done<u64> {
     let mut sql = QueryBuilder::new("SELECT t.trace_id FROM trace t WHERE t.experiment = ");
     sql.push_bind(deletion.experiment_id.0);
     if let Some(until) = deletion.until_ms {
@@ -201,14 +198,14 @@ async fn delete(connection: &mut SqliteConnection, deletion: TraceDeletion) -> D
     if let Some(limit) = deletion.limit {
         sql.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     }
-    let rows = sql.build().persistent(false).fetch_all(&mut *connection).await?;
-    let ids = rows.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<Vec<_>, _>>()?;
+    let rows = sql.build().fetch_all(connection).await?;
+    let ids = rows.iter().map(|row| row.try_get::<String>(0)).collect::<Result<Vec<_>, _>>()?;
     for chunk in ids.chunks(CHUNK) {
         // Spans, tags, metadata and assessments go with their trace; links may be there without one.
         for table in ["trace_link", "trace"] {
             let mut sql = QueryBuilder::new(format!("DELETE FROM {table} WHERE trace_id IN "));
             clause::texts(&mut sql, chunk.iter().map(String::as_str));
-            sql.build().persistent(false).execute(&mut *connection).await?;
+            sql.build().execute(connection).await?;
         }
     }
     Ok(ids.len() as u64)

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use lemnis_tracking::trace::{ARTIFACT_LOCATION_TAG, FINALIZED, SESSION, SPANS_LOCATION_TAG, TOKEN_USAGE};
 use lemnis_tracking::{ExperimentId, Trace, TraceId, TraceState, rules};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::super::{Done, assessments, below, clause, experiments};
 use super::CHUNK;
+use crate::sql::{self, Columns as _, Connection, QueryBuilder, Row, query};
 
 pub(super) const COLUMNS: &str = "t.trace_id, t.experiment, t.client_request_id, t.request_preview, \
      t.response_preview, t.request_time, t.duration_ms, t.state";
@@ -29,7 +28,7 @@ impl Table {
     }
 }
 
-pub(super) fn trace(row: &SqliteRow) -> Result<Trace, sqlx::Error> {
+pub(super) fn trace(row: &Row) -> Result<Trace, sql::Error> {
     let id: String = row.try_get(0)?;
     let mut trace = Trace::new(id.into(), ExperimentId(row.try_get(1)?), row.try_get(5)?);
     trace.client_request_id = row.try_get(2)?;
@@ -41,12 +40,12 @@ pub(super) fn trace(row: &SqliteRow) -> Result<Trace, sqlx::Error> {
 }
 
 /// The traces with these ids that are there.
-pub(super) async fn load(connection: &mut SqliteConnection, ids: &[TraceId]) -> Done<Vec<Trace>> {
+pub(super) async fn load(connection: &mut Connection, ids: &[TraceId]) -> Done<Vec<Trace>> {
     let mut found = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM trace t WHERE t.trace_id IN "));
         clause::texts(&mut sql, chunk.iter().map(TraceId::as_str));
-        for row in &sql.build().persistent(false).fetch_all(&mut *connection).await? {
+        for row in &sql.build().fetch_all(connection).await? {
             found.push(trace(row)?);
         }
     }
@@ -55,7 +54,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, ids: &[TraceId]) -> 
 }
 
 /// Adds tags, metadata and assessments to `traces`.
-pub(super) async fn complete(connection: &mut SqliteConnection, traces: &mut [Trace]) -> Done<()> {
+pub(super) async fn complete(connection: &mut Connection, traces: &mut [Trace]) -> Done<()> {
     for chunk in traces.chunks_mut(CHUNK) {
         let places: HashMap<String, usize> =
             chunk.iter().enumerate().map(|(place, trace)| (trace.trace_id.to_string(), place)).collect();
@@ -65,9 +64,8 @@ pub(super) async fn complete(connection: &mut SqliteConnection, traces: &mut [Tr
                 table.name()
             ));
             clause::texts(&mut sql, places.keys().map(String::as_str));
-            for row in &sql.build().persistent(false).fetch_all(&mut *connection).await? {
-                if let Some(trace) = places.get(row.try_get::<&str, _>(0)?).and_then(|at| chunk.get_mut(*at))
-                {
+            for row in &sql.build().fetch_all(connection).await? {
+                if let Some(trace) = places.get(row.try_get::<&str>(0)?).and_then(|at| chunk.get_mut(*at)) {
                     let texts = match table {
                         Table::Tag => &mut trace.tags,
                         Table::Metadata => &mut trace.metadata,
@@ -86,7 +84,7 @@ pub(super) async fn complete(connection: &mut SqliteConnection, traces: &mut [Tr
 }
 
 /// Takes what a client says about a trace, over what its spans have said.
-pub(super) async fn put(connection: &mut SqliteConnection, mut trace: Trace) -> Done<()> {
+pub(super) async fn put(connection: &mut Connection, mut trace: Trace) -> Done<()> {
     experiments::active(connection, trace.experiment_id).await?;
     let location = experiments::location(connection, trace.experiment_id).await?;
     let artifacts = below(&location, &["traces", trace.trace_id.as_str(), "artifacts"]);
@@ -112,11 +110,11 @@ pub(super) async fn put(connection: &mut SqliteConnection, mut trace: Trace) -> 
 }
 
 /// Writes a trace's row, tags and metadata; tags and metadata that it does not name stay.
-pub(super) async fn save(connection: &mut SqliteConnection, trace: &Trace) -> Done<()> {
+pub(super) async fn save(connection: &mut Connection, trace: &Trace) -> Done<()> {
     let usage: serde_json::Value =
         trace.metadata.get(TOKEN_USAGE).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let tokens = |name: &str| usage[name].as_i64();
-    sqlx::query(
+    query(
         "INSERT INTO trace (trace_id, experiment, client_request_id, request_preview, response_preview, \
          request_time, duration_ms, state, session_id, input_tokens, output_tokens, total_tokens, \
          cache_read_input_tokens, cache_creation_input_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -142,7 +140,7 @@ pub(super) async fn save(connection: &mut SqliteConnection, trace: &Trace) -> Do
     .bind(tokens("total_tokens"))
     .bind(tokens("cache_read_input_tokens"))
     .bind(tokens("cache_creation_input_tokens"))
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     for (table, texts) in [(Table::Tag, &trace.tags), (Table::Metadata, &trace.metadata)] {
         for (key, value) in texts {
@@ -154,7 +152,7 @@ pub(super) async fn save(connection: &mut SqliteConnection, trace: &Trace) -> Do
 
 /// Sets one tag or one entry of metadata.
 pub(super) async fn put_text(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     table: Table,
     id: &TraceId,
     key: &str,
@@ -164,7 +162,7 @@ pub(super) async fn put_text(
         Table::Tag => rules::cut(value, rules::TAG_VALUE_LENGTH),
         Table::Metadata => value,
     };
-    sqlx::query(match table {
+    query(match table {
         Table::Tag => {
             "INSERT INTO trace_tag (trace_id, key, value) VALUES (?, ?, ?) \
              ON CONFLICT (trace_id, key) DO UPDATE SET value = excluded.value"

@@ -6,15 +6,14 @@
 use lemnis_tracking::search::{Comparator, TraceClause, TraceEntity, TraceOrder, Value};
 use lemnis_tracking::trace::SOURCE_RUN;
 use lemnis_tracking::{ExperimentId, Page, Trace, TraceSearch};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::super::{Done, clause, offset, one_more};
 use super::rows;
+use crate::sql::{Columns as _, Connection, QueryBuilder};
 
-type Sql = QueryBuilder<Sqlite>;
+type Sql = QueryBuilder;
 
-pub(super) async fn search(connection: &mut SqliteConnection, search: TraceSearch) -> Done<Page<Trace>> {
+pub(super) async fn search(connection: &mut Connection, search: TraceSearch) -> Done<Page<Trace>> {
     let mut sql = QueryBuilder::new(format!("SELECT {} FROM trace t", rows::COLUMNS));
     for (place, order) in search.order.iter().enumerate() {
         let table = match order.entity {
@@ -31,7 +30,7 @@ pub(super) async fn search(connection: &mut SqliteConnection, search: TraceSearc
     order(&mut sql, &search.order);
     sql.push(" LIMIT ").push_bind(one_more(search.limit));
     sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let found = sql.build().persistent(false).fetch_all(&mut *connection).await?;
+    let found = sql.build().fetch_all(connection).await?;
     let traces = found.iter().map(rows::trace).collect::<Result<Vec<_>, _>>()?;
     let mut page = Page::cut(traces, search.limit, search.offset);
     rows::complete(connection, &mut page.items).await?;
@@ -39,14 +38,14 @@ pub(super) async fn search(connection: &mut SqliteConnection, search: TraceSearc
 }
 
 pub(super) async fn count(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     experiments: &[ExperimentId],
     filter: &[TraceClause],
 ) -> Done<u64> {
     let mut sql = QueryBuilder::new("SELECT count(*) FROM trace t");
     matching(&mut sql, experiments, filter);
-    let row = sql.build().persistent(false).fetch_one(connection).await?;
-    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default())
+    let row = sql.build().fetch_one(connection).await?;
+    Ok(u64::try_from(row.try_get::<i64>(0)?).unwrap_or_default())
 }
 
 fn matching(sql: &mut Sql, experiments: &[ExperimentId], filter: &[TraceClause]) {

@@ -2,17 +2,12 @@
 
 use lemnis_tracking::trace::{ARTIFACT_LOCATION_TAG, Known, Span, SpanRow, Stored, absorb, group};
 use lemnis_tracking::{ExperimentId, Trace, TraceId};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Row as _};
 
 use super::super::{Done, below, clause, experiments};
 use super::{CHUNK, rows};
+use crate::sql::{Columns as _, Connection, QueryBuilder, query};
 
-pub(super) async fn log(
-    connection: &mut SqliteConnection,
-    experiment: ExperimentId,
-    spans: Vec<Span>,
-) -> Done<()> {
+pub(super) async fn log(connection: &mut Connection, experiment: ExperimentId, spans: Vec<Span>) -> Done<()> {
     for batch in group(&spans) {
         let Some(first) = batch.first() else { continue };
         let id = &first.trace_id;
@@ -39,8 +34,8 @@ pub(super) async fn log(
     Ok(())
 }
 
-async fn stored(connection: &mut SqliteConnection, id: &TraceId) -> Done<Vec<Stored>> {
-    let rows = sqlx::query("SELECT span_id, parent_id, usage, cost FROM span WHERE trace_id = ?")
+async fn stored(connection: &mut Connection, id: &TraceId) -> Done<Vec<Stored>> {
+    let rows = query("SELECT span_id, parent_id, usage, cost FROM span WHERE trace_id = ?")
         .bind(id.as_str())
         .fetch_all(connection)
         .await?;
@@ -51,8 +46,8 @@ async fn stored(connection: &mut SqliteConnection, id: &TraceId) -> Done<Vec<Sto
     Ok(found)
 }
 
-async fn put(connection: &mut SqliteConnection, id: &TraceId, row: &SpanRow) -> Done<()> {
-    sqlx::query(
+async fn put(connection: &mut Connection, id: &TraceId, row: &SpanRow) -> Done<()> {
+    query(
         "INSERT INTO span (trace_id, span_id, parent_id, name, kind, status, start_ns, end_ns, usage, cost, \
          input_cost, output_cost, total_cost, model, provider, content) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -84,17 +79,14 @@ async fn put(connection: &mut SqliteConnection, id: &TraceId, row: &SpanRow) -> 
 }
 
 /// The contents of the traces' spans, by start.
-pub(super) async fn contents(
-    connection: &mut SqliteConnection,
-    ids: &[TraceId],
-) -> Done<Vec<(TraceId, String)>> {
+pub(super) async fn contents(connection: &mut Connection, ids: &[TraceId]) -> Done<Vec<(TraceId, String)>> {
     let mut found = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         let mut sql = QueryBuilder::new("SELECT trace_id, content FROM span WHERE trace_id IN ");
         clause::texts(&mut sql, chunk.iter().map(TraceId::as_str));
         sql.push(" ORDER BY start_ns, span_id");
-        for row in &sql.build().persistent(false).fetch_all(&mut *connection).await? {
-            found.push((row.try_get::<String, _>(0)?.into(), row.try_get(1)?));
+        for row in &sql.build().fetch_all(connection).await? {
+            found.push((row.try_get::<String>(0)?.into(), row.try_get(1)?));
         }
     }
     Ok(found)
