@@ -57,7 +57,7 @@ pub struct Store {
 #[derive(Clone)]
 pub(crate) enum Database {
     Sqlite(sqlite::Database),
-    Postgres(postgres::Database),
+    Postgres(Arc<postgres::Database>),
 }
 
 impl Store {
@@ -89,7 +89,7 @@ impl Store {
         let migrated = migrations::run(&mut connection).await;
         database.unlock(connection).await;
         migrated?;
-        Ok(Self::new(Database::Postgres(database)))
+        Ok(Self::new(Database::Postgres(Arc::new(database))))
     }
 
     fn new(database: Database) -> Self {

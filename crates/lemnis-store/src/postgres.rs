@@ -191,7 +191,8 @@ async fn pause<E: Fault>(fail: Fail<E>, failed: &mut u32) -> Result<(), E> {
     // Waiting for a connection has taken its time already.
     let timed_out = matches!(error, sql::Error::Postgres(sqlx::Error::PoolTimedOut));
     let lost = error.is_away() && !timed_out && *failed < LOST_ATTEMPTS;
-    if !lost && !(error.is_conflict() && *failed < ATTEMPTS) {
+    let in_the_way = error.is_conflict() && *failed < ATTEMPTS;
+    if !lost && !in_the_way {
         return Err(Fail::Sql(error).into_domain());
     }
     let most = (1 << (*failed).min(10)).min(LONGEST_PAUSE_MS);

@@ -1,4 +1,5 @@
 //! The port suites on SQLite, in memory and in a file, and on PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::sync::Arc;
 

@@ -83,7 +83,7 @@ async fn artifacts(project: &Project, place: &Place) -> Result<Arc<dyn ObjectSto
     let Some(url) = place.artifacts.clone() else {
         return Ok(lemnis_store::artifacts(&project.artifacts_dir())?);
     };
-    let environment = lemnis_store::CloudEnvironment { variables: Context::variables() };
+    let environment = lemnis_store::CloudEnvironment { variables: Context::variables(), ask_secret: None };
     // Asking a bucket for its region waits.
     let opened = tokio::task::spawn_blocking(move || lemnis_store::artifacts_at(&url, &environment)).await;
     let opened = opened.map_err(|error| Failure::new(ErrorKind::Internal, error.to_string()))?;

@@ -166,7 +166,7 @@ async fn root(
 
 fn value<T: serde::Serialize>(answer: Answer<T>) -> Result<Value, Failure> {
     let Reply(found) = answer?;
-    Ok(serde_json::to_value(found).map_err(Error::store)?)
+    Ok(serde_json::to_value(found).map_err(|error| Error::invalid(error.to_string()))?)
 }
 
 /// Adds to runs their experiment and model versions, where those are asked for.
