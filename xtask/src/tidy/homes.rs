@@ -11,7 +11,7 @@ struct Home {
 }
 
 /// One line a family.
-const HOMES: [Home; 10] = [
+const HOMES: &[Home] = &[
     Home { crates: &["arrow*", "parquet*", "datafusion*", "ballista*"], homes: &["lemnis-table"] },
     Home { crates: &["prost*"], homes: &["lemnis-model", "lemnis-server"] },
     Home { crates: &["ort", "tract*"], homes: &["lemnis-model"] },
