@@ -28,6 +28,8 @@ use crate::Server;
 const READ_BYTES: usize = 256 << 10;
 /// Bytes of an upload in memory at a time: the smallest part that every object store takes, and a little more.
 const PART_BYTES: usize = 6 << 20;
+/// Parts of an upload on their way to the store at a time.
+const PARTS_AT_ONCE: usize = 3;
 
 pub(super) async fn upload(
     State(server): State<Server>,
@@ -39,7 +41,8 @@ pub(super) async fn upload(
         return Err(Error::invalid("Invalid path").into());
     }
     let mut reader = StreamReader::new(request.into_body().into_data_stream().map_err(std::io::Error::other));
-    let mut writer = BufWriter::with_capacity(server.app.artifacts.clone(), path, PART_BYTES);
+    let mut writer = BufWriter::with_capacity(server.app.artifacts.clone(), path, PART_BYTES)
+        .with_max_concurrency(PARTS_AT_ONCE);
     if let Err(error) = copy(&mut reader, &mut writer).await {
         // Nothing of a broken upload becomes visible.
         let _ = writer.abort().await;
