@@ -98,7 +98,7 @@ async fn artifacts_on_s3_stream_through_the_proxy() {
     let back = http.get(at("0/r/artifacts/large.bin")).send().await.unwrap().bytes().await.unwrap();
     assert!(back == large, "the artifact came back different");
     let grown = peak(server.pid()).saturating_sub(before);
-    assert!(grown < 88 * MIB, "{grown} bytes for {LARGE_MIB} MiB");
+    assert!(grown < 64 * MIB, "{grown} bytes for {LARGE_MIB} MiB");
 
     let range = http.get(at("0/r/artifacts/large.bin")).header("range", "bytes=1000000-1000009").send().await;
     let range = range.unwrap();

@@ -1,7 +1,7 @@
 //! Lemnis against the real DVC: random pipelines and random steps, run in two equal repositories, have the same exit
 //! codes, run the same stages, leave the same bytes, and each finds in the other's repository what it finds in its own.
 //!
-//! `LEMNIS_TWIN_CASES` says how many cases run (default 20), `LEMNIS_TWIN_SEED` which is the first (default 1): case
+//! `LEMNIS_TWIN_CASES` says how many cases run (default 12), `LEMNIS_TWIN_SEED` which is the first (default 1): case
 //! number N is the same for ever. `LEMNIS_TWIN_STEPS` bounds a case's steps, `LEMNIS_TWIN_SHRINK` the attempts to make
 //! a failing case smaller. All cases run, then the failed ones are told.
 #![allow(
@@ -30,7 +30,7 @@ fn random_pipelines_and_steps_come_to_what_dvc_makes_of_them() {
         return;
     };
     let judge = support::judge::Judge::start(&python);
-    let (first, cases) = (number("LEMNIS_TWIN_SEED", 1), number("LEMNIS_TWIN_CASES", 20));
+    let (first, cases) = (number("LEMNIS_TWIN_SEED", 1), number("LEMNIS_TWIN_CASES", 12));
     let steps = number("LEMNIS_TWIN_STEPS", 8) as usize;
     let mut failed = Vec::new();
     for seed in first..first + cases {
