@@ -131,9 +131,9 @@ pub(crate) fn updated(path: &Path, old: &str, def_path: &str, recorded: &Recorde
     Ok(rewrite(old, &Value::Map(root)))
 }
 
-/// Writes `new` with what `old` records, the output `old_path` under the name `new_path`. A file that changes
+/// The text of `new` with what `old` records, the output `old_path` under the name `new_path`. A file that changes
 /// its own place is written afresh, with its annotations and without its comments, as DVC does.
-pub(crate) fn save_moved(old: &Path, new: &Path, old_path: &str, new_path: &str) -> Result<()> {
+pub(crate) fn moved(old: &Path, new: &Path, old_path: &str, new_path: &str) -> Result<String> {
     let text = fsx::read_text(old)?.unwrap_or_default();
     let Value::Map(mut root) = parse(&text, &old.display().to_string())?.to_value() else {
         return Err(Error::invalid(format!("{} is not a mapping", old.display())));
@@ -164,9 +164,9 @@ pub(crate) fn save_moved(old: &Path, new: &Path, old_path: &str, new_path: &str)
         root.insert("md5".into(), Value::from(stage_md5(&root)));
     }
     if old == new {
-        return fsx::write_text(new, &rewrite(&text, &Value::Map(root)));
+        return Ok(rewrite(&text, &Value::Map(root)));
     }
-    fsx::write_text(new, &emit(&Value::Map(in_order(root, &TOP_ORDER))))
+    Ok(emit(&Value::Map(in_order(root, &TOP_ORDER))))
 }
 
 const TOP_ORDER: [&str; 9] =
@@ -294,7 +294,7 @@ mod tests {
         let text =
             "# mine\ndeps:\n- path: src\nouts:\n- path: a # here\n  md5: x\n  desc: text\nmeta: {k: 1}\n";
         std::fs::write(&old, text).expect("writes");
-        save_moved(&old, &new, "a", "b").expect("saves");
+        fsx::write_text(&new, &moved(&old, &new, "a", "b").expect("moves")).expect("saves");
         let text = std::fs::read_to_string(&new).expect("reads");
         assert_eq!(text, "deps:\n- path: ../src\nouts:\n- md5: x\n  path: b\n  desc: text\nmeta:\n  k: 1\n");
     }

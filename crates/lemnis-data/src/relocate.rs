@@ -25,12 +25,16 @@ pub struct Moved {
 
 /// Moves the output `from` of a `.dvc` file to `to`, or into `to` when that is a directory. The `.dvc` file
 /// is renamed with it when it bears the output's name.
+///
+/// The old `.dvc` file goes last: a move that was killed before is finished by asking for it again.
 pub fn move_output(repo: &Repo, from: &Path, to: &Path) -> Result<Moved> {
     let mut workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
     let from = fsx::normalize(repo.cwd(), from);
     let mut to = fsx::normalize(repo.cwd(), to);
-    if to.is_dir() {
+    let there = from.symlink_metadata().is_ok();
+    // Where the data has gone already, the directory is the data itself.
+    if to.is_dir() && (there || !beside(&to).exists()) {
         to = to.join(name_of(&from));
     }
     let missing = || Error::NoSuchTarget { target: repo.show(&from) };
@@ -48,12 +52,6 @@ pub fn move_output(repo: &Repo, from: &Path, to: &Path) -> Result<Moved> {
     check_new(repo, &to)?;
     let old_file = stage.file.clone();
     let new_file = if old_file == beside(&from) { beside(&to) } else { old_file.clone() };
-    for taken in [&to, &new_file] {
-        if taken.symlink_metadata().is_ok() && *taken != old_file {
-            let what = format!("'{}' already exists", repo.show(taken));
-            return Err(Error::hinted(what, "choose another name, or remove it first"));
-        }
-    }
     let wdir = if new_file == old_file {
         stage.wdir.clone()
     } else {
@@ -64,27 +62,36 @@ pub fn move_output(repo: &Repo, from: &Path, to: &Path) -> Result<Moved> {
     let (cached, legacy) =
         (out.cache, out.recorded.as_ref().is_some_and(|old| old.name == HashName::Dos2Unix));
     out.path = to.clone();
+    let text = dvcfile::moved(&old_file, &new_file, &old_def, &new_def)?;
+    let resumed = old_file != new_file && fsx::read_text(&new_file)?.is_some_and(|found| found == text);
+    for (taken, own) in [(&to, resumed && !there), (&new_file, resumed || new_file == old_file)] {
+        if taken.symlink_metadata().is_ok() && !own {
+            let what = format!("'{}' already exists", repo.show(taken));
+            return Err(Error::hinted(what, "choose another name, or remove it first"));
+        }
+    }
     stage.file = new_file.clone();
+    let mut place = 0..;
+    index.stages.retain(|stage| place.next() == Some(at) || !resumed || stage.file != new_file);
     index.check(repo)?;
     if let Some(git_root) = repo.git_root().filter(|_| cached)
         && git::is_ignored(git_root, &new_file)?
     {
         return Err(Error::invalid(format!("Git ignores '{}'", repo.show(&new_file))));
     }
-    let there = from.symlink_metadata().is_ok();
     let mut lines = git::Added::default();
     if let Some(git_root) = repo.git_root().filter(|_| cached) {
         git::ignore(git_root, &to, &mut lines)?;
     }
-    dvcfile::save_moved(&old_file, &new_file, &old_def, &new_def)?;
+    fsx::write_text(&new_file, &text)?;
     if there {
         std::fs::rename(&from, &to).map_err(Error::io("move", &from))?;
     }
-    if old_file != new_file {
-        fsx::remove(&old_file)?;
-    }
     if repo.git_root().is_some() && cached {
         git::unignore(&from)?;
+    }
+    if old_file != new_file {
+        fsx::remove(&old_file)?;
     }
     if there && cached && !legacy {
         workspace.store(&to, true)?;

