@@ -21,17 +21,6 @@ pub enum Measure {
     EqualizedOdds,
 }
 
-impl Measure {
-    /// The measure in words.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Measure::DemographicParity => "demographic parity",
-            Measure::EqualOpportunity => "equal opportunity",
-            Measure::EqualizedOdds => "equalized odds",
-        }
-    }
-}
-
 /// The decisions on the rows of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group {
