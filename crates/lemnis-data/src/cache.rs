@@ -8,8 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, statat};
@@ -23,6 +22,7 @@ use crate::fsx::{self, OBJECT_MODE, SYNC_EACH, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::holder::Holder;
 use crate::ingest::Source;
+use crate::lanes::Lanes;
 use crate::progress::Task;
 use crate::repo::umask;
 
@@ -44,12 +44,12 @@ pub(crate) struct Cache {
 /// Objects written under temporary names, not yet visible.
 pub(crate) struct Batch<'a> {
     pub(crate) cache: &'a Cache,
-    holder: Option<TempDir>,
+    /// Where they are written.
+    holder: Option<(TempDir, Arc<Lanes>)>,
     /// Finished files and where they go.
     pub(crate) pending: Vec<(PathBuf, PathBuf)>,
     /// What somebody makes or has made.
     names: Mutex<HashSet<String>>,
-    next: AtomicUsize,
 }
 
 /// The objects of one kind, seen through the handle of their directory.
@@ -226,8 +226,7 @@ impl Cache {
     }
 
     pub(crate) fn batch(&self) -> Batch<'_> {
-        let (names, next) = (Mutex::default(), AtomicUsize::new(0));
-        Batch { cache: self, holder: None, pending: Vec::new(), names, next }
+        Batch { cache: self, holder: None, pending: Vec::new(), names: Mutex::default() }
     }
 }
 
@@ -259,26 +258,19 @@ impl Batch<'_> {
         Ok(first && !self.cache.has(HashName::Md5, md5)?)
     }
 
-    /// A directory on the cache's file system for files in the making.
-    pub(crate) fn holder(&mut self) -> Result<PathBuf> {
-        let holder = match self.holder.take() {
-            Some(holder) => holder,
-            None => {
-                let objects = self.cache.dir.join("files/md5");
-                self.cache.make_dirs(&objects)?;
-                fsx::create_dirs(&self.cache.scratch)?;
-                let near = device(&objects)? == device(&self.cache.scratch)?;
-                prepare(if near { &self.cache.scratch } else { &objects }, "objects-")?
-            }
-        };
-        let path = holder.path().to_path_buf();
-        self.holder = Some(holder);
-        Ok(path)
-    }
-
-    /// A free name in the holder.
-    pub(crate) fn next_in(&self, holder: &Path) -> PathBuf {
-        holder.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+    /// Names on the cache's file system for files in the making.
+    pub(crate) fn lanes(&mut self) -> Result<Arc<Lanes>> {
+        if let Some((_, lanes)) = &self.holder {
+            return Ok(Arc::clone(lanes));
+        }
+        let objects = self.cache.dir.join("files/md5");
+        self.cache.make_dirs(&objects)?;
+        fsx::create_dirs(&self.cache.scratch)?;
+        let near = device(&objects)? == device(&self.cache.scratch)?;
+        let dir = prepare(if near { &self.cache.scratch } else { &objects }, "objects-")?;
+        let lanes = Arc::new(Lanes::new(dir.path()));
+        self.holder = Some((dir, Arc::clone(&lanes)));
+        Ok(lanes)
     }
 
     /// Stores a copy of the file at `path`, which hashed to `md5` while it had `stat`.
@@ -291,8 +283,7 @@ impl Batch<'_> {
         if !self.claims(md5)? {
             return Ok(());
         }
-        let holder = self.holder()?;
-        let temp = self.next_in(&holder);
+        let temp = self.lanes()?.next();
         self.pending.push((temp.clone(), self.cache.object_path(HashName::Md5, md5)));
         let mut file = fsx::create_object(&temp).map_err(Error::io("write", &temp))?;
         file.write_all(bytes).map_err(Error::io("write", &temp))

@@ -245,7 +245,10 @@ pub(crate) fn replace(from: &Path, to: &Path) -> io::Result<()> {
             let name = from.file_name().unwrap_or_default().to_string_lossy();
             let beside =
                 to.with_file_name(format!("{TEMP_PREFIX}{}-{name}{TEMP_SUFFIX}", std::process::id()));
-            copy_content(from, &beside)?;
+            match fs::read_link(from) {
+                Ok(target) => std::os::unix::fs::symlink(target, &beside)?,
+                Err(_) => copy_content(from, &beside)?,
+            }
             let _ = fs::remove_file(from);
             fs::rename(&beside, to)
         }

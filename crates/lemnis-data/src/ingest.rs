@@ -14,6 +14,7 @@ use crate::copy;
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName};
+use crate::lanes::Lanes;
 use crate::progress::Task;
 
 /// Up to here a file is read as a whole.
@@ -48,12 +49,12 @@ impl Batch<'_> {
             task.advance(sources.len() as u64);
             return Ok(sources.iter().filter_map(|source| source.known.map(str::to_owned)).collect());
         }
-        let holder = self.holder()?;
+        let lanes = self.lanes()?;
         let batch = &*self;
         let take = |(at, source): (usize, &Source<'_>)| {
             let taken = match source.known.filter(|_| there[at]) {
                 Some(md5) => Taken { md5: md5.to_owned(), copy: None },
-                None => batch.take_one(source, &holder)?,
+                None => batch.take_one(source, &lanes)?,
             };
             task.advance(1);
             Ok(taken)
@@ -71,11 +72,11 @@ impl Batch<'_> {
         Ok(taken.into_iter().map(|taken| taken.md5).collect())
     }
 
-    fn take_one(&self, source: &Source<'_>, holder: &Path) -> Result<Taken> {
+    fn take_one(&self, source: &Source<'_>, lanes: &Lanes) -> Result<Taken> {
         let Source { path, stat, known, before } = source;
         let failed = || Error::io("copy into the cache", path);
         let read = || File::open(path).map_err(Error::io("read", path));
-        let temp = || self.next_in(holder);
+        let temp = || lanes.next();
         let without_copy = |md5: String| Ok(Taken { md5, copy: None });
         let copier = self.cache.copier();
         let likely = before.is_some_and(|md5| self.cache.has_of_size(md5, stat.size));

@@ -41,6 +41,7 @@ mod ignore;
 mod imports;
 mod index;
 mod ingest;
+mod lanes;
 mod link;
 mod listing;
 mod lockfile;

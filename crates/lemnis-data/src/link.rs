@@ -16,6 +16,7 @@ use crate::config::LinkType;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::HashName;
+use crate::lanes::Lanes;
 use crate::progress::Task;
 
 impl Cache {
@@ -57,27 +58,29 @@ impl Cache {
             return Ok(());
         }
         let holder = prepare(self.scratch(), "link-")?;
+        let lanes = Lanes::new(holder.path());
         let mut parents = HashSet::new();
         for (_, path) in files {
             if let Some(parent) = path.parent().filter(|parent| parents.insert(parent.to_path_buf())) {
                 fsx::create_dirs(parent)?;
             }
         }
-        files.par_iter().enumerate().with_min_len(8).try_for_each(|(at, (md5, path))| {
+        files.par_iter().with_min_len(8).try_for_each(|(md5, path)| {
             let object = self.object_path(name, md5.as_ref());
-            self.link_one(&object, path, &holder.path().join(at.to_string()))?;
+            self.link_one(&object, path, &lanes)?;
             task.advance(1);
             Ok(())
         })
     }
 
-    fn link_one(&self, object: &Path, path: &Path, temp: &Path) -> Result<()> {
+    fn link_one(&self, object: &Path, path: &Path, lanes: &Lanes) -> Result<()> {
         let mut failure = io::Error::other("no link type is configured");
+        let temp = lanes.next();
         for kind in self.link_types() {
-            match self.make(*kind, object, path, temp) {
+            match self.make(*kind, object, path, &temp) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    let _ = fs::remove_file(temp);
+                    let _ = fs::remove_file(&temp);
                     failure = error;
                 }
             }
@@ -88,9 +91,9 @@ impl Cache {
     fn make(&self, kind: LinkType, object: &Path, path: &Path, temp: &Path) -> io::Result<()> {
         match kind {
             LinkType::Hardlink if fs::metadata(object)?.len() > 0 => {
-                return place(temp, path, |to| fs::hard_link(object, to));
+                return hard_link(object, path, temp);
             }
-            LinkType::Symlink => return place(temp, path, |to| std::os::unix::fs::symlink(object, to)),
+            LinkType::Symlink => std::os::unix::fs::symlink(object, temp)?,
             // an empty file that is linked would make all empty files of the workspace one
             LinkType::Hardlink => drop(fsx::create_new(temp)?),
             LinkType::Reflink if !self.copier().may_share() => return Err(io::ErrorKind::Unsupported.into()),
@@ -105,11 +108,11 @@ impl Cache {
     }
 }
 
-/// Makes a link at `path`; one that has to replace something goes through `temp`.
-fn place(temp: &Path, path: &Path, link: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
-    match link(path) {
+/// Makes a hard link at `path`; one that has to replace something goes through `temp`.
+fn hard_link(object: &Path, path: &Path, temp: &Path) -> io::Result<()> {
+    match fs::hard_link(object, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            link(temp)?;
+            fs::hard_link(object, temp)?;
             fsx::replace(temp, path)?;
             // renaming one name of a file over another name of it does nothing
             let _ = fs::remove_file(temp);

@@ -4,8 +4,8 @@
 //! wait until one sync of the whole file system covers many.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::holder::Holder;
+use crate::lanes::Lanes;
 
 /// From here on a file is worth a sync of its own.
 const BIG_BYTES: u64 = 4 << 20;
@@ -21,7 +22,7 @@ type MakeDirs<'a> = &'a (dyn Fn(&Path) -> Result<()> + Sync);
 pub(crate) struct Landing<'a> {
     holder: Holder,
     make_dirs: MakeDirs<'a>,
-    next: AtomicUsize,
+    lanes: Lanes,
     waiting: Mutex<Vec<(PathBuf, PathBuf)>>,
 }
 
@@ -30,17 +31,21 @@ impl<'a> Landing<'a> {
     pub(crate) fn new(near: &Path, make_dirs: MakeDirs<'a>) -> Result<Self> {
         make_dirs(near)?;
         let holder = Holder::new(near)?;
-        Ok(Self { holder, make_dirs, next: AtomicUsize::new(0), waiting: Mutex::default() })
+        let lanes = Lanes::new(holder.path());
+        Ok(Self { holder, lanes, make_dirs, waiting: Mutex::default() })
     }
 
     /// A free temporary name.
     pub(crate) fn temp(&self) -> PathBuf {
-        self.holder.path().join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+        self.lanes.next()
     }
 
     /// Takes over a complete file that is to become `target`.
     pub(crate) fn take(&self, temp: PathBuf, target: PathBuf, bytes: u64) -> Result<()> {
-        fsx::chmod(&temp, fsx::OBJECT_MODE)?;
+        let mode = fs::metadata(&temp).map_err(Error::io("look at", &temp))?.permissions().mode();
+        if mode & 0o7777 != fsx::OBJECT_MODE {
+            fsx::chmod(&temp, fsx::OBJECT_MODE)?;
+        }
         if bytes < BIG_BYTES {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((temp, target));
             return Ok(());
@@ -74,8 +79,6 @@ impl<'a> Landing<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
