@@ -13,7 +13,8 @@ use super::scalar::{self, resolve};
 use super::value::{Key, Map, Value};
 use crate::error::{Error, Result};
 
-const MAX_BYTES: usize = 256 << 20;
+/// A text of this length takes seconds; what is larger is no file that somebody wrote.
+const MAX_BYTES: usize = 64 << 20;
 const MAX_DEPTH: usize = 128;
 const MAX_ALIAS_NODES: usize = 1_000_000;
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::case::{Case, Step, Verb};
-use crate::model::{CONTENTS, FILES, LEAVES, Model, PARAMS, SCRIPT, TRACKED, VALUES};
+use crate::model::{CONTENTS, FILES, FIRST_FILES, IGNORES, LEAVES, Model, PARAMS, SCRIPT, TRACKED, VALUES};
 use crate::support::judge::{Answer, Judge};
 
 /// A repository with what it must not see: the script, the log, a home, a remote.
@@ -35,12 +35,77 @@ pub struct Twin<'j> {
 pub fn check(judge: &Judge, case: &Case) -> Result<(), String> {
     let mut twin = Twin::new(judge, case);
     for (number, step) in case.steps.iter().enumerate() {
-        match twin.act(step).map_err(|error| format!("step {number}, {step:?}: {error}"))? {
+        let at = |error| format!("step {number}, {step:?}: {error}");
+        let is_verb = |step: &Step| matches!(step, Step::Run(_));
+        // of several edits in a row the last one shows what they come to
+        let told = is_verb(step) || case.steps.get(number + 1).is_none_or(is_verb);
+        match twin.act(step, told).map_err(at)? {
             Go::On => {}
-            Go::Home => break,
+            Go::Home => return Ok(()),
         }
     }
-    Ok(())
+    twin.same_status(true).map(drop).map_err(|error| format!("at the end: {error}"))
+}
+
+/// The same command lines in two equal repositories, by the judge's forks and by processes of their own: same answers,
+/// same files.
+pub fn forked_is_plain(judge: &Judge, python: &Path) {
+    let dir = tempfile::Builder::new().prefix("twin-").tempdir().unwrap();
+    let [forked, plain] = ["forked", "plain"].map(|name| {
+        let home = dir.path().join(name);
+        let side = Side { repo: home.join("repo"), home };
+        fs::create_dir_all(&side.repo).unwrap();
+        side.git(&["init", "-q"]);
+        side
+    });
+    let write = |path: &str, content: &str| [&forked, &plain].map(|side| side.write(path, content));
+    write("data/x", "1\n");
+    write("params.yaml", "a: 1\n");
+    let yaml = "stages:\n  s:\n    cmd: cat data/x > m.json\n    deps: [data]\n    params: [a]\n    metrics: [m.json]\n";
+    write("dvc.yaml", yaml);
+    let lines = [
+        "init",
+        "add data",
+        "repro",
+        "repro",
+        "EDIT",
+        "status --json",
+        "status nothing",
+        "repro",
+        "no-such-command",
+        "data status --json",
+        "metrics show --json",
+        "params diff --json",
+        "BREAK",
+        "status --json",
+        "repro",
+        "checkout --help",
+        "MEND",
+        "status --json",
+        "config core.autostage true",
+        "commit -f",
+        "gc -w -f",
+    ];
+    for line in lines {
+        match line {
+            "EDIT" => drop((write("data/x", "2\n"), write("params.yaml", "a: 2\n"))),
+            "BREAK" => drop(write("dvc.yaml", "stages: [")),
+            "MEND" => drop(write("dvc.yaml", yaml)),
+            line => {
+                let arguments: Vec<&str> = line.split(' ').collect();
+                let forks = judge.run(&forked.repo, &forked.env(), &arguments);
+                let mut dvc = Command::new(python);
+                let alone = plain.output(dvc.args(["-m", "dvc"]).args(&arguments));
+                // the one difference: where they are
+                let same = |answer: Answer, side: &Side| {
+                    let here = side.home.to_str().unwrap();
+                    (answer.code, answer.out.replace(here, "~"), answer.err.replace(here, "~"))
+                };
+                assert_eq!(same(forks, &forked), same(alone, &plain), "dvc {line}");
+            }
+        }
+        assert_eq!(forked.files(""), plain.files(""), "after dvc {line}");
+    }
 }
 
 /// Whether a case goes on: where DVC breaks down or cannot what Lemnis can, there is nothing more to compare.
@@ -51,7 +116,7 @@ enum Go {
 
 /// A case as a reader wants it.
 pub fn told(case: &Case) -> String {
-    let model = Model::new(&case.stages);
+    let model = Model::new(case);
     let yaml = |sub: bool| model.yaml_text(sub).unwrap_or_default();
     let steps: Vec<String> =
         case.steps.iter().enumerate().map(|(at, step)| format!("{at}: {step:?}")).collect();
@@ -65,7 +130,7 @@ impl<'j> Twin<'j> {
             let home = dir.path().join(name);
             Side { repo: home.join("repo"), home }
         });
-        let model = Model::new(&case.stages);
+        let model = Model::new(case);
         let twin = Self { judge, _dir: dir, sides, model, past: Vec::new() };
         for side in &twin.sides {
             fs::create_dir_all(&side.repo).unwrap();
@@ -81,7 +146,7 @@ impl<'j> Twin<'j> {
                 remote.display()
             );
             fs::write(side.repo.join(".dvc/config.local"), config).unwrap();
-            for (number, file) in FILES.iter().enumerate() {
+            for (number, file) in FILES.iter().take(FIRST_FILES).enumerate() {
                 side.write(file, CONTENTS[number % 2]);
             }
         }
@@ -118,7 +183,7 @@ impl<'j> Twin<'j> {
         }
     }
 
-    fn act(&mut self, step: &Step) -> Result<Go, String> {
+    fn act(&mut self, step: &Step, told: bool) -> Result<Go, String> {
         let mut go = Go::On;
         match step {
             Step::Run(verb) => go = self.verb(verb)?,
@@ -126,7 +191,9 @@ impl<'j> Twin<'j> {
         }
         if matches!(go, Go::On) {
             self.same_files()?;
-            go = self.same_status(matches!(step, Step::Run(_)))?;
+            if told {
+                go = self.same_status(false)?;
+            }
             self.past.push((self.model.clone(), self.sides[0].tracked_by_git()));
         }
         Ok(go)
@@ -165,6 +232,9 @@ impl<'j> Twin<'j> {
                 if let Some(path) = self.out(at, out) {
                     self.each(|side| side.touch(&path));
                 }
+            }
+            Step::Ignore { which } => {
+                self.each(|side| side.write(".dvcignore", IGNORES[usize::from(*which) % IGNORES.len()]))
             }
             Step::WipeCache => self.each(|side| side.remove(".dvc/cache")),
             Step::GitCommit => self.each(|side| {
@@ -238,6 +308,7 @@ impl<'j> Twin<'j> {
         let mut words: Vec<String> = Vec::new();
         let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
         let mut json = false;
+        let mut lines = false;
         match verb {
             Verb::Status { target: at } => {
                 add("status --json");
@@ -299,7 +370,38 @@ impl<'j> Twin<'j> {
                 add("unprotect");
                 add(&target(at));
             }
-            Verb::Gc => add("gc -w -f"),
+            Verb::Gc { which } => {
+                add(["gc -w -f", "gc -a -f", "gc -w -f -c", "gc -w -f --not-in-remote"]
+                    [usize::from(*which) % 4])
+            }
+            Verb::StageAdd { stage, flags } => {
+                let at = usize::from(*stage) % count;
+                let Some(arguments) = self.model.add_arguments(at) else { return Ok(Go::On) };
+                add("stage add");
+                [(1, "-f"), (2, "--run")]
+                    .iter()
+                    .filter(|(bit, _)| flags & bit != 0)
+                    .for_each(|(_, flag)| add(flag));
+                words.extend(arguments);
+            }
+            Verb::Move { which } => add([
+                "move raw/r.csv raw/m.csv",
+                "move raw/m.csv raw/r.csv",
+                "move raw/d raw/e",
+                "move raw/e raw/d",
+                "move raw/r.csv src",
+                "move raw/d src",
+                "move src/r.csv raw/r.csv",
+                "move raw/d raw/deep",
+            ][usize::from(*which) % 8]),
+            Verb::Experiment { .. } if !self.sides[0].repo.join("dvc.yaml").exists() => return Ok(Go::On),
+            Verb::Experiment { key, value } => {
+                let key = LEAVES[usize::from(*key) % LEAVES.len()];
+                let value =
+                    ["7", "0.25", "word", "true", "[1,5]", "null", "'two words'"][usize::from(*value) % 7];
+                words = ["exp", "run", "-n", "tried", "-f", "-S"].map(str::to_owned).into();
+                words.push(format!("{key}={value}"));
+            }
             Verb::Push => add("push"),
             Verb::Pull { force } => add(if *force { "pull -f" } else { "pull" }),
             Verb::Fetch => add("fetch"),
@@ -315,10 +417,27 @@ impl<'j> Twin<'j> {
                     "dag --dot",
                     "dag --mermaid",
                     "params diff --json --all",
+                    "ls . -R --json",
+                    "ls . -R --dvc-only --json",
+                    "ls . raw --json --size",
+                    "ls raw --json",
+                    "stage list --all",
+                    "stage list --name-only",
+                    "plots diff --json",
+                    "plots show --json",
+                    "metrics diff --json --all",
+                    "data status --json --granular --untracked-files",
+                    "diff --json HEAD",
+                    "status --json --with-deps s1",
+                    "dag --dot --outs",
+                    "check-ignore raw/d/late.tmp data/sub/y raw/d/sub/g src/a.txt",
+                    "list-url raw",
+                    "exp list --json",
                 ];
                 let tell = tell[usize::from(*which) % tell.len()];
                 add(tell);
                 json = tell.contains("--json");
+                lines = !json;
             }
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -329,6 +448,11 @@ impl<'j> Twin<'j> {
                 ours.code, ours.out, ours.err, theirs.code, theirs.out, theirs.err
             )
         };
+        if let Verb::StageAdd { stage, .. } = verb {
+            let text = fs::read_to_string(self.sides[1].repo.join("dvc.yaml")).unwrap_or_default();
+            let at = usize::from(*stage) % count;
+            self.model.stages[at].present |= text.contains(&format!("  s{at}:\n"));
+        }
         if let Verb::Freeze { stage, frozen } = verb
             && theirs.code == 0
         {
@@ -341,8 +465,8 @@ impl<'j> Twin<'j> {
                 stage.present &= text.contains(&format!("  s{at}:\n"));
             }
         }
-        // Lemnis reads all of the repository before it changes a definition
-        let reads_more = matches!(verb, Verb::Freeze { .. } | Verb::Remove { .. }) && ours.code != 0;
+        // Lemnis reads all of the repository before it changes anything; a wrong definition stops it
+        let reads_more = !matches!(verb, Verb::Status { .. } | Verb::Repro { .. }) && ours.code != 0;
         if breaks_down(&theirs) || (reads_more && ours.err.contains("is not defined")) {
             return Ok(Go::Home);
         }
@@ -364,10 +488,25 @@ impl<'j> Twin<'j> {
         if our_log != their_log {
             return Err(format!("ran {our_log:?}, dvc {their_log:?}{}", said()));
         }
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+            lines.sort();
+            lines
+        };
+        if lines && ours.code == 0 && sorted(&ours.out) != sorted(&theirs.out) {
+            return Err(format!("says something else{}", said()));
+        }
+        // what lies in directories has no size in DVC's listing when it is asked for tracked data alone
+        let is_listing = words.first() == Some(&"ls");
+        let normal = |text: &str| if is_listing { without_sizes(normal(text)) } else { normal(text) };
         if json && ours.code == 0 && normal(&ours.out) != normal(&theirs.out) {
             return Err(format!("says something else{}", said()));
         }
-        if matches!(verb, Verb::Freeze { .. }) {
+        if matches!(verb, Verb::Remove { .. }) {
+            self.give_up_rest();
+        }
+        if matches!(verb, Verb::Freeze { .. } | Verb::StageAdd { .. } | Verb::Experiment { .. }) {
+            self.same_definitions().map_err(|error| error + &said())?;
             // DVC writes the whole stage anew, Lemnis the one line
             self.write_model();
         }
@@ -376,6 +515,30 @@ impl<'j> Twin<'j> {
         }
         self.same_files().map_err(|error| error + &said())?;
         Ok(Go::On)
+    }
+
+    /// With its last stage DVC removes a `dvc.yaml` and whatever else stands in it; Lemnis keeps that.
+    fn give_up_rest(&self) {
+        for name in ["dvc.yaml", "sub/dvc.yaml"] {
+            let ours = fs::read_to_string(self.sides[0].repo.join(name)).unwrap_or_default();
+            if !self.sides[1].repo.join(name).exists() && !ours.contains("stages:") {
+                self.sides[0].remove(name);
+            }
+        }
+    }
+
+    /// The definitions mean the same, however they are laid out.
+    fn same_definitions(&self) -> Result<(), String> {
+        for name in ["dvc.yaml", "sub/dvc.yaml"] {
+            let texts = [0, 1].map(|side| fs::read_to_string(self.sides[side].repo.join(name)).ok());
+            let [ours, theirs] = texts
+                .each_ref()
+                .map(|text| text.as_deref().map(|text| sorted(serde_saphyr::from_str(text).unwrap())));
+            if ours != theirs {
+                return Err(format!("{name} differs\n{:?}\n  dvc has: {:?}", texts[0], texts[1]));
+            }
+        }
+        Ok(())
     }
 
     /// What cannot be checked out stays with Lemnis when it is the only copy; DVC removes it.
@@ -387,12 +550,37 @@ impl<'j> Twin<'j> {
     }
 
     fn same_files(&self) -> Result<(), String> {
-        let [ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
+        let [mut ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
+        // where a command takes a part of the graph, DVC goes through a Python set, whose order is any
+        for name in ["dvc.lock", "sub/dvc.lock"] {
+            let [our, their] = [ours.get(name), theirs.get(name)].map(|file| file.map(entries));
+            if let (Some(our), Some(their), Some(file)) = (our, their, theirs.get(name))
+                && our == their
+                && ours.get(name) != Some(file)
+            {
+                self.sides[0].write(name, std::str::from_utf8(&file.1).unwrap());
+                ours.insert(name.to_owned(), file.clone());
+            }
+        }
+        // DVC's commit takes rights from files that it does not keep
+        let uncached = |path: &str| {
+            let stages = || (0..self.model.stages.len()).map(|at| (at, &self.model.stages[at]));
+            let mut outs = stages().flat_map(|(at, stage)| {
+                stage.outs.iter().enumerate().map(move |(place, out)| (at, place, out.cache))
+            });
+            let stem = |at, place| self.model.out_stem(at, place);
+            outs.any(|(at, place, cache)| {
+                !cache && path.starts_with(&stem(at, place)) && path.ends_with(".sh")
+            })
+        };
         let mut lines = Vec::new();
         let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
         for name in names {
             let (our, their) = (ours.get(name), theirs.get(name));
-            if our != their {
+            let stripped = our.zip(their).is_some_and(|(our, their)| {
+                (our.0.as_str(), their.0.as_str()) == ("file 755", "file 744") && our.1 == their.1
+            });
+            if our != their && !(stripped && uncached(name)) {
                 let show = |file: Option<&(String, Vec<u8>)>| match file {
                     None => "nothing".to_owned(),
                     Some((kind, content)) => format!("{kind} {}", String::from_utf8_lossy(content)),
@@ -445,6 +633,20 @@ fn breaks_down(answer: &Answer) -> bool {
     ["unexpected error", "parametrized stage"].iter().any(|text| answer.err.contains(text))
 }
 
+/// The entries of a `dvc.lock`, in one order.
+fn entries(file: &(String, Vec<u8>)) -> Vec<String> {
+    let text = String::from_utf8_lossy(&file.1);
+    let mut entries: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match entries.last_mut() {
+            Some(entry) if line.starts_with("   ") => *entry += line,
+            _ => entries.push(line.to_owned()),
+        }
+    }
+    entries.sort();
+    entries
+}
+
 /// DVC has 1 and 255 for failures alike.
 fn class(code: i32) -> i32 {
     if code == 255 { 1 } else { code }
@@ -452,6 +654,18 @@ fn class(code: i32) -> i32 {
 
 /// JSON with lists in one order, for DVC prints sets; anything else line by line.
 fn normal(text: &str) -> Value {
+    sorted(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned())))
+}
+
+fn without_sizes(mut listing: Value) -> Value {
+    for entry in listing.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        entry.remove("size");
+    }
+    listing
+}
+
+/// Lists and mappings in one order.
+fn sorted(mut value: Value) -> Value {
     fn sort(value: &mut Value) {
         match value {
             Value::Array(items) => {
@@ -465,7 +679,6 @@ fn normal(text: &str) -> Value {
             _ => {}
         }
     }
-    let mut value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned()));
     sort(&mut value);
     value
 }
@@ -487,6 +700,8 @@ impl Side {
             ("DVC_NO_ANALYTICS", "1"),
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
             ("LC_ALL", "C.UTF-8"),
+            // the order of a set in Python
+            ("PYTHONHASHSEED", "0"),
             ("SHELL", "/bin/sh"),
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_CONFIG_SYSTEM", "/dev/null"),
@@ -499,8 +714,11 @@ impl Side {
     }
 
     fn lemnis(&self, arguments: &[&str]) -> Answer {
-        let output = Command::new(env!("CARGO_BIN_EXE_lemnis"))
-            .args(arguments)
+        self.output(Command::new(env!("CARGO_BIN_EXE_lemnis")).args(arguments))
+    }
+
+    fn output(&self, command: &mut Command) -> Answer {
+        let output = command
             .current_dir(&self.repo)
             .env_clear()
             .envs(self.env())
@@ -582,6 +800,13 @@ impl Side {
     /// Everything below `path` apart from what each keeps for itself.
     fn files(&self, path: &str) -> Files {
         let mut files = Files::new();
+        let remote = self.home.join("remote");
+        if remote.is_dir() {
+            walk(&self.home, &remote, &mut files);
+            for (kind, _) in files.values_mut() {
+                kind.clear();
+            }
+        }
         walk(&self.repo, &self.repo.join(path), &mut files);
         files
     }
