@@ -14,9 +14,11 @@
 
 mod case;
 mod model;
+mod side;
 #[path = "../support/mod.rs"]
 mod support;
 mod twin;
+mod words;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

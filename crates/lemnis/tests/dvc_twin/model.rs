@@ -404,6 +404,13 @@ impl Model {
         deps
     }
 
+    /// An output of a stage, both by numbers of any size; `None` when the stage has none.
+    pub fn some_out(&self, stage: &u8, out: &u8) -> Option<String> {
+        let at = usize::from(*stage) % self.stages.len();
+        let count = self.stages[at].outs.len();
+        (count > 0).then(|| self.out_path(at, usize::from(*out) % count))
+    }
+
     /// The path of an output from the root; of a group's first stage.
     pub fn out_path(&self, at: usize, out: usize) -> String {
         let first = match self.stages[at].group {

@@ -1,25 +1,16 @@
 //! Two equal repositories: the same steps run in one with Lemnis and in the other with DVC.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::case::{Case, Step, Verb};
 use crate::model::{CONTENTS, FILES, FIRST_FILES, IGNORES, LEAVES, Model, PARAMS, SCRIPT, TRACKED, VALUES};
+use crate::side::{Files, Side};
 use crate::support::judge::{Answer, Judge};
-
-/// A repository with what it must not see: the script, the log, a home, a remote.
-struct Side {
-    home: PathBuf,
-    repo: PathBuf,
-}
-
-/// What a file is: its kind and mode, and its content or target.
-type Files = BTreeMap<String, (String, Vec<u8>)>;
+use crate::words::{Line, line};
 
 pub struct Twin<'j> {
     judge: &'j Judge,
@@ -219,17 +210,17 @@ impl<'j> Twin<'j> {
                 self.write_model();
             }
             Step::EditOut { stage: at, out, content } => {
-                if let Some(path) = self.out(at, out) {
+                if let Some(path) = self.model.some_out(at, out) {
                     self.each(|side| side.write(&path, CONTENTS[usize::from(*content)]));
                 }
             }
             Step::RemoveOut { stage: at, out } => {
-                if let Some(path) = self.out(at, out) {
+                if let Some(path) = self.model.some_out(at, out) {
                     self.each(|side| side.remove(&path));
                 }
             }
             Step::TouchOut { stage: at, out } => {
-                if let Some(path) = self.out(at, out) {
+                if let Some(path) = self.model.some_out(at, out) {
                     self.each(|side| side.touch(&path));
                 }
             }
@@ -268,12 +259,6 @@ impl<'j> Twin<'j> {
         self.sides.iter().for_each(act);
     }
 
-    fn out(&self, stage: &u8, out: &u8) -> Option<String> {
-        let at = usize::from(*stage) % self.model.stages.len();
-        let count = self.model.stages[at].outs.len();
-        (count > 0).then(|| self.model.out_path(at, usize::from(*out) % count))
-    }
-
     fn revert(&mut self, to: usize, lock: bool) {
         let Some((model, files)) = (!self.past.is_empty()).then(|| self.past[to % self.past.len()].clone())
         else {
@@ -296,150 +281,10 @@ impl<'j> Twin<'j> {
 
     fn verb(&mut self, verb: &Verb) -> Result<Go, String> {
         let count = self.model.stages.len();
-        let address = |at: &u8| self.model.address(usize::from(*at) % count);
-        let target = |at: &u8| {
-            let at = usize::from(*at);
-            match at % 6 {
-                0 => TRACKED[at / 6 % 2].to_owned() + ".dvc",
-                1 => self.out(&(at as u8 / 6), &0).unwrap_or_else(|| "raw/d/f".into()),
-                _ => self.model.address(at / 6 % count),
-            }
+        let has_pipeline = self.sides[0].repo.join("dvc.yaml").exists();
+        let Some(Line { words, json, lines }) = line(&self.model, verb, has_pipeline) else {
+            return Ok(Go::On);
         };
-        let mut words: Vec<String> = Vec::new();
-        let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
-        let mut json = false;
-        let mut lines = false;
-        match verb {
-            Verb::Status { target: at } => {
-                add("status --json");
-                json = true;
-                at.iter().for_each(|at| add(&target(at)));
-            }
-            Verb::Repro { target: at, flags } => {
-                add("repro");
-                const FLAGS: [&str; 15] = [
-                    "-f",
-                    "-s",
-                    "-p",
-                    "-P",
-                    "--downstream",
-                    "--force-downstream",
-                    "-k",
-                    "--ignore-errors",
-                    "--no-run-cache",
-                    "--no-commit",
-                    "--allow-missing",
-                    "--pull",
-                    "--dry",
-                    "-R",
-                    "--glob",
-                ];
-                for (bit, flag) in FLAGS.iter().enumerate() {
-                    if (flags >> bit | flags >> (bit + FLAGS.len())) & 1 == 1 {
-                        add(flag);
-                    }
-                }
-                at.iter().for_each(|at| add(&address(at)));
-            }
-            Verb::Commit { target: at, force } => {
-                add(if *force { "commit -f" } else { "commit" });
-                at.iter().for_each(|at| add(&target(at)));
-            }
-            Verb::Checkout { target: at, force, relink } => {
-                add("checkout");
-                [(*force, "-f"), (*relink, "--relink")]
-                    .iter()
-                    .filter(|(on, _)| *on)
-                    .for_each(|(_, flag)| add(flag));
-                at.iter().for_each(|at| add(&target(at)));
-            }
-            Verb::Freeze { stage, frozen } => {
-                add(if *frozen { "freeze" } else { "unfreeze" });
-                add(&address(stage));
-            }
-            Verb::Add { source } => {
-                let sources = ["raw/r.csv", "raw/d", "raw/d/f", "data/x", "raw/d/sub"];
-                add("add");
-                add(sources[usize::from(*source) % sources.len()]);
-            }
-            Verb::Remove { target: at, outs } => {
-                add(if *outs { "remove --outs" } else { "remove" });
-                add(&target(at));
-            }
-            Verb::Unprotect { target: at } => {
-                add("unprotect");
-                add(&target(at));
-            }
-            Verb::Gc { which } => {
-                add(["gc -w -f", "gc -a -f", "gc -w -f -c", "gc -w -f --not-in-remote"]
-                    [usize::from(*which) % 4])
-            }
-            Verb::StageAdd { stage, flags } => {
-                let at = usize::from(*stage) % count;
-                let Some(arguments) = self.model.add_arguments(at) else { return Ok(Go::On) };
-                add("stage add");
-                [(1, "-f"), (2, "--run")]
-                    .iter()
-                    .filter(|(bit, _)| flags & bit != 0)
-                    .for_each(|(_, flag)| add(flag));
-                words.extend(arguments);
-            }
-            Verb::Move { which } => add([
-                "move raw/r.csv raw/m.csv",
-                "move raw/m.csv raw/r.csv",
-                "move raw/d raw/e",
-                "move raw/e raw/d",
-                "move raw/r.csv src",
-                "move raw/d src",
-                "move src/r.csv raw/r.csv",
-                "move raw/d raw/deep",
-            ][usize::from(*which) % 8]),
-            Verb::Experiment { .. } if !self.sides[0].repo.join("dvc.yaml").exists() => return Ok(Go::On),
-            Verb::Experiment { key, value } => {
-                let key = LEAVES[usize::from(*key) % LEAVES.len()];
-                let value =
-                    ["7", "0.25", "word", "true", "[1,5]", "null", "'two words'"][usize::from(*value) % 7];
-                words = ["exp", "run", "-n", "tried", "-f", "-S"].map(str::to_owned).into();
-                words.push(format!("{key}={value}"));
-            }
-            Verb::Push => add("push"),
-            Verb::Pull { force } => add(if *force { "pull -f" } else { "pull" }),
-            Verb::Fetch => add("fetch"),
-            Verb::Tell { which } => {
-                let tell = [
-                    "data status --json",
-                    "data status --json --granular",
-                    "diff --json",
-                    "params diff --json",
-                    "metrics show --json",
-                    "metrics diff --json",
-                    "status --json -c",
-                    "dag --dot",
-                    "dag --mermaid",
-                    "params diff --json --all",
-                    "ls . -R --json",
-                    "ls . -R --dvc-only --json",
-                    "ls . raw --json --size",
-                    "ls raw --json",
-                    "stage list --all",
-                    "stage list --name-only",
-                    "plots diff --json",
-                    "plots show --json",
-                    "metrics diff --json --all",
-                    "data status --json --granular --untracked-files",
-                    "diff --json HEAD",
-                    "status --json --with-deps s1",
-                    "dag --dot --outs",
-                    "check-ignore raw/d/late.tmp data/sub/y raw/d/sub/g src/a.txt",
-                    "list-url raw",
-                    "exp list --json",
-                ];
-                let tell = tell[usize::from(*which) % tell.len()];
-                add(tell);
-                json = tell.contains("--json");
-                lines = !json;
-            }
-        }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let [ours, theirs] = self.run(&words);
         let said = || {
@@ -687,170 +532,5 @@ fn toggle(list: &mut Vec<u8>, item: u8) {
     match list.iter().position(|known| *known == item) {
         Some(at) => drop(list.remove(at)),
         None => list.push(item),
-    }
-}
-
-impl Side {
-    fn env(&self) -> Vec<(String, String)> {
-        let home = self.home.to_str().unwrap();
-        let pairs = [
-            ("HOME", home),
-            ("TWIN", home),
-            ("DVC_SITE_CACHE_DIR", &format!("{home}/site")),
-            ("DVC_NO_ANALYTICS", "1"),
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("LC_ALL", "C.UTF-8"),
-            // the order of a set in Python
-            ("PYTHONHASHSEED", "0"),
-            ("SHELL", "/bin/sh"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("GIT_CONFIG_SYSTEM", "/dev/null"),
-            ("GIT_AUTHOR_NAME", "t"),
-            ("GIT_AUTHOR_EMAIL", "t@t"),
-            ("GIT_COMMITTER_NAME", "t"),
-            ("GIT_COMMITTER_EMAIL", "t@t"),
-        ];
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn lemnis(&self, arguments: &[&str]) -> Answer {
-        self.output(Command::new(env!("CARGO_BIN_EXE_lemnis")).args(arguments))
-    }
-
-    fn output(&self, command: &mut Command) -> Answer {
-        let output = command
-            .current_dir(&self.repo)
-            .env_clear()
-            .envs(self.env())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Answer {
-            code: output.status.code().unwrap_or(-1),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-        }
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(&self.repo)
-            .env_clear()
-            .envs(self.env())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// Replaces what is there: a link must not lead into the cache.
-    fn write(&self, path: &str, content: &str) {
-        let mut path = self.repo.join(path);
-        if path.is_dir() {
-            path = path.join("a");
-        }
-        let mut parent = path.parent().unwrap().to_path_buf();
-        while !parent.exists() {
-            assert!(parent.pop());
-        }
-        if !parent.is_dir() {
-            fs::remove_file(parent).unwrap();
-        }
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::remove_file(&path).ok();
-        fs::write(path, content).unwrap();
-    }
-
-    fn write_changed(&self, path: &str, content: Option<&str>) {
-        match content {
-            None => self.remove(path),
-            Some(content) if fs::read(self.repo.join(path)).is_ok_and(|now| now == content.as_bytes()) => {}
-            Some(content) => self.write(path, content),
-        }
-    }
-
-    fn remove(&self, path: &str) {
-        let path = self.repo.join(path);
-        if path.is_dir() && !path.is_symlink() {
-            fs::remove_dir_all(path).ok()
-        } else {
-            fs::remove_file(path).ok()
-        };
-    }
-
-    fn touch(&self, path: &str) {
-        let path = self.repo.join(path);
-        if let Ok(file) = fs::File::open(if path.is_dir() { path.join("a") } else { path }) {
-            file.set_modified(std::time::SystemTime::now()).unwrap();
-        }
-    }
-
-    /// The stages that ran since it was asked last.
-    fn take_log(&self) -> Vec<String> {
-        let path = self.home.join("log");
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        fs::remove_file(path).ok();
-        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
-        // the order between files is that of the file system
-        names.sort();
-        names
-    }
-
-    /// Everything below `path` apart from what each keeps for itself.
-    fn files(&self, path: &str) -> Files {
-        let mut files = Files::new();
-        let remote = self.home.join("remote");
-        if remote.is_dir() {
-            walk(&self.home, &remote, &mut files);
-            for (kind, _) in files.values_mut() {
-                kind.clear();
-            }
-        }
-        walk(&self.repo, &self.repo.join(path), &mut files);
-        files
-    }
-
-    /// What Git would keep: neither outputs nor the cache.
-    fn tracked_by_git(&self) -> Files {
-        let output = Command::new("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .current_dir(&self.repo)
-            .env_clear()
-            .envs(self.env())
-            .output()
-            .unwrap();
-        let names = String::from_utf8(output.stdout).unwrap();
-        let content = |name: &str| {
-            fs::read(self.repo.join(name)).ok().map(|content| (name.to_owned(), (String::new(), content)))
-        };
-        names.split('\0').filter(|name| !name.is_empty()).filter_map(content).collect()
-    }
-}
-
-fn walk(root: &Path, dir: &Path, files: &mut Files) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-        if [".git", ".dvc/tmp", ".dvc/config.local"].contains(&name.as_str()) {
-            continue;
-        }
-        // DVC sometimes keeps a directory's object where DVC 2 looked for it as well
-        if name.strip_prefix(".dvc/cache/").is_some_and(|rest| rest.len() == 2) {
-            continue;
-        }
-        let meta = fs::symlink_metadata(&path).unwrap();
-        if meta.is_symlink() {
-            let target = fs::read_link(&path).unwrap();
-            let target = target.strip_prefix(root).unwrap_or(&target).to_str().unwrap().to_owned();
-            files.insert(name, ("link".into(), target.into_bytes()));
-        } else if meta.is_dir() {
-            // empty ones are nobody's data
-            walk(root, &path, files);
-        } else {
-            let linked = if meta.nlink() > 1 { ", hard-linked" } else { "" };
-            let kind = format!("file {:o}{linked}", meta.permissions().mode() & 0o7777);
-            files.insert(name, (kind, fs::read(&path).unwrap()));
-        }
     }
 }
