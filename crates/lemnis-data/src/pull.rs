@@ -34,7 +34,7 @@ pub struct Pulled {
 }
 
 /// Fetches, then checks out the same selection of the workspace. An import that was only noted is downloaded; what it
-/// brings is recorded with the next `update` or `commit`. Outputs without their content are an entry in
+/// brings is recorded by the next `update`. Outputs without their content are an entry in
 /// `failed`, or passed over with `allow_missing`; content of the workspace that is in no cache is kept unless
 /// `force`.
 pub fn pull(

@@ -469,6 +469,11 @@ fn pull_brings_an_import_that_was_only_noted_and_refuses_another_version() {
         "mine\n",
         "what stands there is left alone"
     );
+    ok(dir.path(), &["update", "-q", "d.dvc"]);
+    assert!(
+        fs::read_to_string(dir.path().join("d.dvc")).unwrap().contains("nfiles: 1"),
+        "recorded by an update"
+    );
     fs::remove_file(dir.path().join("f")).unwrap();
     fs::write(outside.path().join("f"), "another\n").unwrap();
     refused(dir.path(), &["pull"], &["has changed since 'f.dvc' noted it", "lemnis update f.dvc"]);

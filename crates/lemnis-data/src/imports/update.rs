@@ -229,7 +229,7 @@ pub(crate) enum Download {
 }
 
 /// Downloads the data of an import whose `.dvc` file records only its source, in the version that it names; `None`
-/// for a stage that is no import. The file is left as it is.
+/// for a stage that is no import. The `.dvc` file is left as it is.
 pub(crate) fn download(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
@@ -261,6 +261,8 @@ pub(crate) fn download(
             thing.write(&out.path, outside)?;
         }
     }
+    // so that an update may replace it
+    store(workspace, &out.path)?;
     Ok(Some(Download::Made))
 }
 
