@@ -404,6 +404,11 @@ impl Model {
         deps
     }
 
+    /// Whether a stage goes on with what an output holds.
+    pub fn continues(&self) -> bool {
+        self.stages.iter().any(|stage| stage.present && stage.outs.iter().any(|out| out.persist))
+    }
+
     /// An output of a stage, both by numbers of any size; `None` when the stage has none.
     pub fn some_out(&self, stage: &u8, out: &u8) -> Option<String> {
         let at = usize::from(*stage) % self.stages.len();

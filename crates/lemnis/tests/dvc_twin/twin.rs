@@ -311,7 +311,8 @@ impl<'j> Twin<'j> {
             }
         }
         // Lemnis reads all of the repository before it changes anything; a wrong definition stops it
-        let reads_more = !matches!(verb, Verb::Status { .. } | Verb::Repro { .. }) && ours.code != 0;
+        let reads_more =
+            ours.code != 0 && (!matches!(verb, Verb::Repro { .. }) || ours.err.contains("sub/dvc.yaml"));
         if breaks_down(&theirs) || (reads_more && ours.err.contains("is not defined")) {
             return Ok(Go::Home);
         }
@@ -361,9 +362,12 @@ impl<'j> Twin<'j> {
         if matches!(verb, Verb::Remove { .. }) {
             self.give_up_rest();
         }
-        if matches!(verb, Verb::Freeze { .. } | Verb::StageAdd { .. } | Verb::Experiment { .. }) {
+        if matches!(
+            verb,
+            Verb::Freeze { .. } | Verb::StageAdd { .. } | Verb::Remove { .. } | Verb::Experiment { .. }
+        ) {
             self.same_definitions().map_err(|error| error + &said())?;
-            // DVC writes the whole stage anew, Lemnis the one line
+            // DVC writes the whole stage or file anew, Lemnis the lines that change
             self.write_model();
         }
         if ours.code != 0 && matches!(verb, Verb::Checkout { .. } | Verb::Pull { .. }) {
