@@ -5,19 +5,27 @@
 Prints "ready", then takes connections on SOCKET. A connection carries one JSON line, {"argv", "cwd", "env"}, and gets
 one back, {"code", "out", "err"}. Each command line runs in a forked child, so that several run at once and none leaves
 anything to the next. The server ends when its standard input does.
+
+What a command costs beside its own work is imports and the parser of command lines. Both are made before the first
+fork: a rehearsal in a child of its own tells which modules commands load, and the server then loads these. It runs no
+command itself, so no state of one is in it.
 """
 
+import gc
+import importlib
 import json
 import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 
+import colorama
 import dvc.api  # noqa: F401
 import dvc.cli
-import dvc.cli.parser  # noqa: F401
+import dvc.cli.parser
 import dvc.dagascii  # noqa: F401
 import dvc.data_cloud  # noqa: F401
 import dvc.parsing  # noqa: F401
@@ -28,6 +36,56 @@ import dvc_data.hashfile.build  # noqa: F401
 import dvc_data.index.checkout  # noqa: F401
 import dvc_data.index.fetch  # noqa: F401
 import dvc_data.index.push  # noqa: F401
+
+REHEARSAL = (
+    "init -q", "add -q data", "stage add -q -n s -d data -p a -M m.json cp data/x m.json", "repro -q", "commit -qf",
+    "status --json", "data status --json --granular", "diff --json", "params diff --json", "metrics show --json",
+    "metrics diff --json", "checkout -q", "push -q", "fetch -q", "pull -q", "status -c --json", "dag --dot",
+    "freeze s", "unfreeze s", "move data moved", "unprotect moved", "remove moved.dvc", "gc -wfq",
+)
+
+
+def rehearse():
+    """Runs the usual commands in a child, in a repository of its own, and loads here what they loaded there."""
+    dvc.cli.parser.get_main_parser()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reader)
+            with tempfile.TemporaryDirectory(prefix="rehearsal-") as home:
+                repo = os.path.join(home, "repo")
+                os.makedirs(os.path.join(repo, "data"))
+                os.chdir(repo)
+                nothing = os.open(os.devnull, os.O_RDWR)
+                for number in (0, 1, 2):
+                    os.dup2(nothing, number)
+                os.environ.update(HOME=home, DVC_NO_ANALYTICS="1", DVC_SITE_CACHE_DIR=home)
+                for name, text in (("data/x", "{\"v\": 1}\n"), ("params.yaml", "a: 1\n")):
+                    with open(name, "w") as file:
+                        file.write(text)
+                subprocess.run(["git", "init", "-q"], check=True)
+                for line in REHEARSAL:
+                    dvc.cli.main(line.split())
+                    if line == "init -q":
+                        with open(".dvc/config.local", "w") as file:
+                            file.write("[core]\n    remote = r\n['remote \"r\"']\n    url = ../remote\n")
+                with os.fdopen(writer, "w") as names:
+                    names.write("\n".join(sys.modules))
+                os.chdir("/")
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as names:
+        loaded = names.read().split("\n")
+    os.waitpid(child, 0)
+    for name in loaded:
+        try:
+            importlib.import_module(name)
+        except Exception:  # a module made on the fly: commands will make it themselves
+            pass
+    gc.collect()
+    gc.freeze()
 
 
 def answer(connection):
@@ -41,6 +99,8 @@ def answer(connection):
     sys.stdin = open(0, closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = open(2, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    # a start of DVC does so with the streams that it finds; these are new
+    colorama.init()
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
@@ -61,6 +121,7 @@ def answer(connection):
 
 def serve(path):
     """Forks a child for each connection until standard input ends."""
+    rehearse()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(16)

@@ -100,12 +100,17 @@ pub(crate) fn collect(repo: &Repo, index: &mut Index, selection: &Selection) -> 
     failure.map_or(Ok(found), Err)
 }
 
-/// The cached outputs of the selection in the workspace that are recorded nowhere.
-pub(crate) fn unrecorded(repo: &Repo, index: &mut Index, selection: &Selection) -> Result<Vec<String>> {
+/// The cached outputs of the selection in the workspace that are recorded nowhere: places in the index, of the stage
+/// and of the output in it.
+pub(crate) fn unrecorded(
+    repo: &Repo,
+    index: &mut Index,
+    selection: &Selection,
+) -> Result<Vec<(usize, usize)>> {
     let targets = expand(repo, selection)?;
     let chosen = choose(repo, index, selection, &targets)?;
     let unknown = chosen.iter().filter(|one| index.stages[one.at].outs[one.out].recorded.is_none());
-    Ok(unknown.map(|one| repo.show(&index.stages[one.at].outs[one.out].path)).collect())
+    Ok(unknown.map(|one| (one.at, one.out)).collect())
 }
 
 /// An output of the index.

@@ -56,25 +56,45 @@ pub fn commit(
     places.retain(|at| seen.insert(*at));
     let mut done = Vec::new();
     let mut result = Ok(());
-    for at in places {
-        match one(&mut workspace, &mut index.stages[at], options, confirm) {
-            Ok(committed) => done.push(committed),
-            Err(error) => {
-                result = Err(error);
-                break;
-            }
+    let files: Vec<_> = places.iter().map(|at| index.stages[*at].file.clone()).collect();
+    let mut from = 0;
+    for group in files.chunk_by(PartialEq::eq) {
+        let group = &places[from..from + group.len()];
+        from += group.len();
+        result = together(&mut workspace, &mut index, group, options, confirm, &mut done);
+        if result.is_err() {
+            break;
         }
     }
     workspace.close()?;
     result.map(|()| done)
 }
 
+/// Commits stages of one file; they are recorded when the outputs of all of them are stored.
+fn together(
+    workspace: &mut Workspace<'_>,
+    index: &mut Index,
+    group: &[usize],
+    options: CommitOptions,
+    confirm: &mut dyn FnMut(&str) -> bool,
+    done: &mut Vec<Committed>,
+) -> Result<()> {
+    let mut changed = Vec::new();
+    for at in group {
+        let (committed, record) = one(workspace, &mut index.stages[*at], options, confirm)?;
+        changed.extend(record.then_some(*at));
+        done.push(committed);
+    }
+    changed.into_iter().try_for_each(|at| save(workspace.repo, &index.stages[at]))
+}
+
+/// Whether the stage is to be recorded goes with what became of it.
 fn one(
     workspace: &mut Workspace<'_>,
     stage: &mut Stage,
     options: CommitOptions,
     confirm: &mut dyn FnMut(&str) -> bool,
-) -> Result<Committed> {
+) -> Result<(Committed, bool)> {
     let address = stage.address(workspace.repo);
     let question = changes(workspace, stage, &address)?;
     if let Some(question) = question.as_ref().filter(|_| !options.force)
@@ -95,7 +115,7 @@ fn one(
         git::roll_back(lines);
     }
     result?;
-    Ok(Committed { stage: address, changed: question.is_some() })
+    Ok((Committed { stage: address, changed: question.is_some() }, record))
 }
 
 /// The question to ask when the stage changed since it was recorded.
@@ -132,7 +152,8 @@ fn store(
     lines: &mut git::Added,
 ) -> Result<()> {
     let repo = workspace.repo;
-    let missing = |path: &Path| Error::Missing { what: "output", path: repo.show(path) };
+    let address = stage.address(repo);
+    let missing = |path: &Path| Error::Missing { what: "output", path: repo.show(path) }.of(&address);
     for out in &stage.outs {
         if fsx::metadata(&out.path)?.is_none() {
             return Err(missing(&out.path));
@@ -163,7 +184,10 @@ fn store(
     if !record {
         return Ok(());
     }
-    runcache::save(workspace, stage)?;
+    runcache::save(workspace, stage)
+}
+
+fn save(repo: &Repo, stage: &Stage) -> Result<()> {
     if stage.name.is_some() {
         return lockfile::save(repo, stage);
     }

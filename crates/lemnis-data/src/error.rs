@@ -83,6 +83,16 @@ pub enum Error {
         /// The path, relative to the repository.
         path: String,
     },
+    /// The same, where it is known which stage needs or makes it.
+    #[error("{what} '{path}' of stage '{stage}' does not exist")]
+    StageLacks {
+        /// The stage as commands name it.
+        stage: String,
+        /// `dependency`, `output` or `parameters file`.
+        what: &'static str,
+        /// The path, relative to where the user is.
+        path: String,
+    },
     /// The graph of stages is broken.
     #[error("{what}")]
     Graph {
@@ -295,6 +305,14 @@ impl Error {
         )
     }
 
+    /// Names the stage that lacks what is missing.
+    pub(crate) fn of(self, stage: &str) -> Self {
+        match self {
+            Self::Missing { what, path } => Self::StageLacks { stage: stage.to_owned(), what, path },
+            other => other,
+        }
+    }
+
     pub(crate) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { what: what.into(), hint: Some(hint.into()) }
     }
@@ -306,6 +324,7 @@ impl Classify for Error {
             Self::NotARepo { .. }
             | Self::NoSuchTarget { .. }
             | Self::Missing { .. }
+            | Self::StageLacks { .. }
             | Self::Incomplete { .. }
             | Self::NotInCache { .. } => ErrorKind::NotFound,
             Self::RepoExists { .. } => ErrorKind::AlreadyExists,
@@ -371,10 +390,10 @@ impl Classify for Error {
             Self::Malformed { file, .. } => {
                 Some(format!("mend that line of {file}, or bring the file back from Git"))
             }
-            Self::Missing { what: "dependency", path } => Some(format!(
+            Self::StageLacks { what: "dependency", path, .. } => Some(format!(
                 "bring '{path}' back with `lemnis checkout` or `lemnis pull`, or take it out of the stage's deps"
             )),
-            Self::Missing { what: "output", .. } => Some("check the path; a stage's command must leave its outputs there".into()),
+            Self::Missing { what: "output", .. } | Self::StageLacks { what: "output", .. } => Some("check the path; a stage's command must leave its outputs there".into()),
             Self::Graph { .. } => {
                 Some("let each output belong to one stage, and no stage need what depends on it".into())
             }

@@ -145,6 +145,19 @@ impl Ignore {
         rule.is_some_and(|rule| !rule.negated)
     }
 
+    /// Whether the directory `dir` is ignored, by itself or with one of its parents.
+    pub(crate) fn covers_parent(&self, dir: &Path) -> bool {
+        let above = |at: &&Path| {
+            let levels = self.levels.iter().rev();
+            let rule = levels.filter(|level| *at != level.base).find_map(|level| {
+                let relative = at.strip_prefix(&level.base).ok()?;
+                level.last(&relative.to_string_lossy(), true)
+            });
+            rule.is_some_and(|rule| !rule.negated)
+        };
+        dir.ancestors().any(|at| above(&at))
+    }
+
     /// Whether `path` or one of its parents below `root` is ignored by `base` and the files `name` on the way.
     pub(crate) fn covers(base: Self, root: &Path, path: &Path, name: &str, is_dir: bool) -> Result<bool> {
         let Ok(relative) = path.strip_prefix(root) else { return Ok(false) };

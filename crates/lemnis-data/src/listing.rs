@@ -20,7 +20,7 @@ use crate::revision::{self, BlobKind};
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct ListOptions {
-    /// A path in the repository, relative to the source directory; its root without one.
+    /// A path in the repository, relative to where the user is in it; its root without one.
     pub path: Option<String>,
     /// A revision; the working tree without one.
     pub rev: Option<String>,
@@ -56,6 +56,8 @@ pub struct Listed {
 #[derive(Debug)]
 pub struct Source {
     pub(crate) repo: Repo,
+    /// Paths are relative to it: where the user is, when that lies in the repository.
+    base: PathBuf,
     _clone: Option<TempDir>,
 }
 
@@ -72,11 +74,12 @@ pub fn open_source(
     let bare = path.join("HEAD").is_file() && path.join("objects").is_dir();
     if path.is_dir() && !bare {
         let repo = Repo::discover_any(&path, environment)?;
-        let repo = match rev {
-            Some(rev) => at(&repo, rev, url)?,
-            None => repo,
+        let Some(rev) = rev else {
+            let base = if cwd.starts_with(repo.root()) { cwd } else { repo.root() }.to_path_buf();
+            return Ok(Source { repo, base, _clone: None });
         };
-        return Ok(Source { repo, _clone: None });
+        let repo = at(&repo, rev, url)?;
+        return Ok(Source { base: repo.cwd().to_path_buf(), repo, _clone: None });
     }
     if url.starts_with('-') || (!bare && !url.contains("://") && !url.contains('@')) {
         return Err(Error::Missing { what: "repository", path: url.to_owned() });
@@ -89,7 +92,7 @@ pub fn open_source(
     let source = if bare { path.to_string_lossy().into_owned() } else { url.to_owned() };
     revision::git(cwd, &["clone", "--quiet", "--bare", "--", &source, &target.to_string_lossy()])?;
     let repo = at(&Repo::bare(&target, environment)?, rev.unwrap_or("HEAD"), url)?;
-    Ok(Source { repo, _clone: Some(holder) })
+    Ok(Source { base: repo.cwd().to_path_buf(), repo, _clone: Some(holder) })
 }
 
 fn at(repo: &Repo, rev: &str, url: &str) -> Result<Repo> {
@@ -105,7 +108,7 @@ pub fn list(source: &Source, options: &ListOptions, tree: bool) -> Result<Vec<Li
     let contents = Contents::new(repo, &index);
     let mut lister = Lister { contents, dvc_only: options.dvc_only && !tree, trees: HashMap::new() };
     let base = match &options.path {
-        Some(path) => fsx::normalize(repo.cwd(), Path::new(path)),
+        Some(path) => fsx::normalize(&source.base, Path::new(path)),
         None => repo.root().to_path_buf(),
     };
     if !base.starts_with(repo.root()) {
@@ -127,15 +130,13 @@ pub fn list(source: &Source, options: &ListOptions, tree: bool) -> Result<Vec<Li
     }
     let depth = if options.recursive { options.max_depth } else { Some(1) };
     let mut flat = Vec::new();
-    let prefix = match &options.path {
-        Some(_) => String::new(),
-        None => match fsx::relative(repo.root(), repo.cwd()).as_str() {
-            "." => String::new(),
-            up => format!("{up}/"),
-        },
-    };
     let entries = lister.below(&base, depth, 1)?;
-    flatten(entries, &prefix, depth, 1, &mut flat);
+    flatten(entries, "", depth, 1, &mut flat);
+    if options.path.is_none() {
+        for entry in &mut flat {
+            entry.path = fsx::relative(&repo.root().join(&entry.path), &source.base);
+        }
+    }
     flat.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(flat)
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::collect::{Wanted, collect, unrecorded};
 use crate::error::{Error, Result};
 use crate::fsx;
+use crate::imports::{self, Outside};
 use crate::index::Index;
 use crate::remote::{OpenStore, Progress};
 use crate::repo::Repo;
@@ -32,7 +33,8 @@ pub struct Pulled {
     pub unrecorded: Vec<String>,
 }
 
-/// Fetches, then checks out the same selection of the workspace. Outputs without their content are an entry in
+/// Fetches, then checks out the same selection of the workspace. An import that was only noted is downloaded; what it
+/// brings is recorded by the next `update`. Outputs without their content are an entry in
 /// `failed`, or passed over with `allow_missing`; content of the workspace that is in no cache is kept unless
 /// `force`.
 pub fn pull(
@@ -50,11 +52,23 @@ pub fn pull(
     let mut selection = request.selection.clone();
     (selection.all_branches, selection.all_tags, selection.all_commits) = (false, false, false);
     let wanted = collect(repo, &mut index, &selection)?;
-    if !allow_missing {
-        done.unrecorded = unrecorded(repo, &mut index, &selection)?;
-    }
     let cache = crate::cache::Cache::new(repo.config(), repo.scratch_dir());
     let mut failure: Option<Error> = None;
+    let outside = Outside { stores, progress, jobs: request.jobs, environment: repo.environment() };
+    for (at, out) in unrecorded(repo, &mut index, &selection)? {
+        let stage = &index.stages[at];
+        let path = repo.show(&stage.outs[out].path);
+        match imports::download(&mut workspace, stage, &outside) {
+            Ok(Some(imports::Download::Made)) => {
+                done.added_files += 1;
+                done.added.push(path);
+            }
+            Ok(Some(imports::Download::Kept)) => {}
+            Ok(None) if allow_missing => {}
+            Ok(None) => done.unrecorded.push(path),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
     for one in wanted {
         let was_there = one.path.symlink_metadata().is_ok();
         let shown = format!("{}{}", one.label, if one.recorded.is_dir() { "/" } else { "" });

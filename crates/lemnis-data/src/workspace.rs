@@ -90,7 +90,9 @@ impl<'r> Workspace<'r> {
     }
 
     fn directory(&mut self, path: &Path, key: &str, name: HashName) -> Result<Snapshot> {
-        let files = self.walk(path)?;
+        let hidden = self.ignore_in(path)?.covers_parent(path);
+        let look = |this: &Self| if hidden { Ok(Vec::new()) } else { this.walk(path) };
+        let files = look(self)?;
         let stat = fingerprint(&files);
         let nfiles = files.len() as u64;
         let known = if name == HashName::Md5 { self.state.get(key, &stat) } else { None };
@@ -99,7 +101,7 @@ impl<'r> Workspace<'r> {
             None => {
                 let mut tree = self.hash_files(key, &files, name)?;
                 let md5 = hash::tree_md5(&hash::tree_bytes(&mut tree));
-                if name == HashName::Md5 && fingerprint(&self.walk(path)?) == stat {
+                if name == HashName::Md5 && fingerprint(&look(self)?) == stat {
                     self.state.put(key, Known { md5: md5.clone(), stat, nfiles });
                 }
                 md5

@@ -280,7 +280,7 @@ fn a_graph_that_cannot_be_is_refused_before_anything_runs() {
     );
     pipeline(
         "stages:\n  a: {cmd: touch ran d, deps: [none], outs: [d]}\n",
-        &["dependency 'none' does not exist", "hint: bring 'none' back"],
+        &["dependency 'none' of stage 'a' does not exist", "hint: bring 'none' back"],
     );
 }
 
@@ -309,11 +309,13 @@ fn a_pipeline_of_any_size_is_read_or_refused() {
     let dir = repo();
     let file = dir.path().join("dvc.yaml");
     let mut text = b"stages:\n  a: {cmd: 'true'}\n#".to_vec();
-    text.resize(100 << 20, b'x');
+    text.resize(60 << 20, b'x');
     fs::write(&file, text).unwrap();
     ok(dir.path(), &["status"]);
-    fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(300 << 20).unwrap();
-    refused(dir.path(), &["status"], &["dvc.yaml is larger than 256 MiB"]);
+    for (mib, limit) in [(96, 64), (300, 256)] {
+        fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(mib << 20).unwrap();
+        refused(dir.path(), &["status"], &[&format!("dvc.yaml is larger than {limit} MiB")]);
+    }
 }
 
 #[test]
@@ -440,4 +442,39 @@ fn what_may_not_be_read_or_written_is_named_and_nothing_changes() {
     assert_eq!(fs::read_to_string(&secret).unwrap(), "x");
     assert!(!dir.path().join("secret.dvc").exists());
     mode(&dir.path().join(".dvc/cache/files/md5"), 0o755);
+}
+
+#[test]
+fn pull_brings_an_import_that_was_only_noted_and_refuses_another_version() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir(outside.path().join("d")).unwrap();
+    fs::write(outside.path().join("f"), "one\n").unwrap();
+    fs::write(outside.path().join("d/a"), "a\n").unwrap();
+    let dir = repo();
+    let note = |name: &str| {
+        let source = outside.path().join(name);
+        ok(dir.path(), &["import-url", "-q", "--no-download", source.to_str().unwrap(), name]);
+    };
+    note("f");
+    note("d");
+    let before = fs::read(dir.path().join("f.dvc")).unwrap();
+    ok(dir.path(), &["pull"]);
+    assert_eq!(fs::read_to_string(dir.path().join("f")).unwrap(), "one\n");
+    assert_eq!(fs::read_to_string(dir.path().join("d/a")).unwrap(), "a\n");
+    assert_eq!(fs::read(dir.path().join("f.dvc")).unwrap(), before, "what it brought is not recorded yet");
+    fs::write(dir.path().join("f"), "mine\n").unwrap();
+    ok(dir.path(), &["pull"]);
+    assert_eq!(
+        fs::read_to_string(dir.path().join("f")).unwrap(),
+        "mine\n",
+        "what stands there is left alone"
+    );
+    ok(dir.path(), &["update", "-q", "d.dvc"]);
+    assert!(
+        fs::read_to_string(dir.path().join("d.dvc")).unwrap().contains("nfiles: 1"),
+        "recorded by an update"
+    );
+    fs::remove_file(dir.path().join("f")).unwrap();
+    fs::write(outside.path().join("f"), "another\n").unwrap();
+    refused(dir.path(), &["pull"], &["has changed since 'f.dvc' noted it", "lemnis update f.dvc"]);
 }

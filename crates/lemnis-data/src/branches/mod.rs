@@ -9,6 +9,7 @@ mod journal;
 mod list;
 mod log;
 mod merge;
+mod merged_tree;
 mod records;
 mod refs;
 mod switch;

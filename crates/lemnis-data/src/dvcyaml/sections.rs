@@ -18,7 +18,10 @@ pub(super) fn check(root: &Node, file: &str) -> Result<()> {
         match &item.kind {
             Kind::Map(plots) => {
                 for (id, (_, settings)) in plots.iter().filter(|(_, (_, settings))| !settings.is_null()) {
-                    fields(settings, file, &format!("the plot '{}'", id.text), &PLOT)?;
+                    let what = format!("the plot '{}'", id.text);
+                    for (key, value, _) in fields(settings, file, &what, &PLOT)? {
+                        columns(key, value, file)?;
+                    }
                 }
             }
             _ => drop(stage::text(item, file, "a plot")?),
@@ -48,6 +51,23 @@ pub(super) fn check(root: &Node, file: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A setting of a plot: text; `x` also one column a file, `y` several columns, in all or by file.
+fn columns(key: &str, value: &Node, file: &str) -> Result<()> {
+    let what = format!("'{key}' of a plot");
+    let each = |value: &Node| match &value.kind {
+        Kind::Seq(names) if key == "y" => {
+            names.iter().try_for_each(|name| stage::text(name, file, &what).map(drop))
+        }
+        _ => stage::text(value, file, &what).map(drop),
+    };
+    match &value.kind {
+        Kind::Map(by_file) if key == "x" || key == "y" => {
+            by_file.values().try_for_each(|(_, value)| each(value))
+        }
+        _ => each(value),
+    }
 }
 
 fn list<'n>(root: &'n Node, section: &str, file: &str) -> Result<&'n [Node]> {

@@ -1,6 +1,8 @@
 //! Freezes the workspace, with parameters set, as the commit of an experiment that is to be run later or
 //! elsewhere. Neither the working tree nor the user's index changes.
 
+use std::path::{Path, PathBuf};
+
 use crate::commit::{CommitOptions, commit};
 use crate::error::{Error, Result};
 use crate::experiments::arguments;
@@ -46,29 +48,11 @@ pub(crate) fn capture(repo: &Repo, name: &str, overrides: &[String], how: &Repro
 
 /// Stores data that changed since it was recorded. Returns the `.dvc` files as they would record it; those of
 /// the workspace stay as they are.
-fn changed_records(repo: &Repo, how: &Reproduce) -> Result<Vec<(std::path::PathBuf, String)>> {
-    let files = {
-        let workspace = Workspace::open(repo)?;
-        let mut index = Index::load_locked(&workspace)?;
-        index.check(repo)?;
-        let reach = Reach { with_deps: true, recursive: how.recursive };
-        let chosen = index.select(repo, &how.targets, reach)?;
-        let mut files = Vec::new();
-        for one in chosen {
-            let stage = &index.stages[one.at];
-            let there = stage.outs.iter().all(|out| out.path.exists());
-            if stage.name.is_none() && stage.cmd.is_none() && !stage.import && there {
-                files.push(stage.file.clone());
-            }
-        }
-        workspace.close()?;
-        files
-    };
+fn changed_records(repo: &Repo, how: &Reproduce) -> Result<Vec<(PathBuf, String)>> {
     let mut records = Vec::new();
-    for file in files {
+    for file in data_files(repo, how)? {
         let before = fsx::read_text(&file)?.unwrap_or_default();
-        let options = CommitOptions { force: true, no_relink: true, ..CommitOptions::default() };
-        commit(repo, &[fsx::relative(&file, repo.cwd())], options, &mut |_| true)?;
+        record(repo, &file)?;
         let after = fsx::read_text(&file)?.unwrap_or_default();
         if after != before {
             fsx::write_text(&file, &before)?;
@@ -76,4 +60,33 @@ fn changed_records(repo: &Repo, how: &Reproduce) -> Result<Vec<(std::path::PathB
         }
     }
     Ok(records)
+}
+
+/// Records data that changed, as an experiment does before it runs anything.
+pub fn record_data(repo: &Repo, how: &Reproduce) -> Result<()> {
+    data_files(repo, how)?.iter().try_for_each(|file| record(repo, file))
+}
+
+fn record(repo: &Repo, file: &Path) -> Result<()> {
+    let options = CommitOptions { force: true, no_relink: true, ..CommitOptions::default() };
+    commit(repo, &[fsx::relative(file, repo.cwd())], options, &mut |_| true).map(drop)
+}
+
+/// The `.dvc` files of added data that the targets need, where all of the data is there.
+fn data_files(repo: &Repo, how: &Reproduce) -> Result<Vec<PathBuf>> {
+    let workspace = Workspace::open(repo)?;
+    let mut index = Index::load_locked(&workspace)?;
+    index.check(repo)?;
+    let reach = Reach { with_deps: true, recursive: how.recursive };
+    let chosen = index.select(repo, &how.targets, reach)?;
+    let mut files = Vec::new();
+    for one in chosen {
+        let stage = &index.stages[one.at];
+        let there = stage.outs.iter().all(|out| out.path.exists());
+        if stage.name.is_none() && stage.cmd.is_none() && !stage.import && there {
+            files.push(stage.file.clone());
+        }
+    }
+    workspace.close()?;
+    Ok(files)
 }

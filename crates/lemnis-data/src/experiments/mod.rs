@@ -19,6 +19,7 @@ mod temporary;
 
 pub use apart::{Apart, close_apart, open_apart};
 pub use apply::{apply_experiment, branch_experiment, remove_experiments, rename_experiment};
+pub use capture::record_data;
 pub use overrides::override_params;
 pub use queue::{
     Enqueue, QueueTask, TakenTask, TaskState, Worker, Workers, clean_experiments, end_task, enqueue,

@@ -220,6 +220,52 @@ fn refuse_unsaved(workspace: &mut Workspace<'_>, out: &Out) -> Result<()> {
     Err(Error::Unsaved { paths: vec![workspace.repo.show(&out.path)] })
 }
 
+/// What became of an import that was noted with `--no-download`.
+pub(crate) enum Download {
+    /// It is in the workspace now.
+    Made,
+    /// Something stood there and was left alone.
+    Kept,
+}
+
+/// Downloads the data of an import whose `.dvc` file records only its source, in the version that it names; `None`
+/// for a stage that is no import. The `.dvc` file is left as it is.
+pub(crate) fn download(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    outside: &Outside<'_>,
+) -> Result<Option<Download>> {
+    let Some(out) = stage.outs.first().filter(|_| stage.import) else { return Ok(None) };
+    let Some(document) = Document::load(&stage.file)? else { return Ok(None) };
+    let Some(origin) = document.origin() else { return Ok(None) };
+    if out.path.symlink_metadata().is_ok() {
+        return Ok(Some(Download::Kept));
+    }
+    match origin {
+        Origin::Repo { path, repo: from } => {
+            let rev = from.rev_lock.as_deref().or(from.rev.as_deref());
+            let source = Source::open(workspace.repo.cwd(), &from.url, rev, workspace.repo.environment())?;
+            let listing = Listing::of(&source, &path, &from.url)?;
+            listing.bring(&source, Some(&from), &workspace.cache, outside)?;
+            listing.write(&workspace.cache, &out.path)?;
+        }
+        Origin::Url { path } => {
+            let thing = Thing::find(Some(workspace.repo), &stage.wdir, &path, outside)?;
+            if thing.content(workspace)? != document.dep_content() {
+                let file = workspace.repo.show(&stage.file);
+                return Err(Error::hinted(
+                    format!("'{path}' has changed since '{file}' noted it"),
+                    format!("take it as it is now: lemnis update {file}"),
+                ));
+            }
+            thing.write(&out.path, outside)?;
+        }
+    }
+    // so that an update may replace it
+    store(workspace, &out.path)?;
+    Ok(Some(Download::Made))
+}
+
 /// How a dependency on another repository is called, when that repository has a newer version than the one that
 /// was imported.
 pub(crate) fn news(repo: &Repo, stage: &Stage) -> Result<Option<String>> {

@@ -1,5 +1,7 @@
 //! Records what a stage read and made: outputs into the cache, then the run-cache, last of all `dvc.lock`.
 
+use std::path::Path;
+
 use super::Reproduce;
 use crate::error::{Error, Result};
 use crate::hash::HashName;
@@ -35,13 +37,15 @@ pub(crate) fn record_inputs(
     stage: &mut Stage,
     allow_missing: bool,
 ) -> Result<()> {
+    let address = stage.address(workspace.repo);
     for dep in &mut stage.deps {
         let snapshot = workspace.snapshot(&dep.path, HashName::Md5)?;
         match snapshot {
             Some(snapshot) => dep.recorded = Some(snapshot.recorded),
             None if allow_missing => {}
             None => {
-                return Err(Error::Missing { what: "dependency", path: workspace.repo.show(&dep.path) });
+                let path = workspace.repo.show(&dep.path);
+                return Err(Error::StageLacks { stage: address, what: "dependency", path });
             }
         }
     }
@@ -49,7 +53,7 @@ pub(crate) fn record_inputs(
         if allow_missing && fsx::metadata(&dep.path)?.is_none() {
             continue;
         }
-        dep.recorded = Some(params::values(workspace.repo, dep)?);
+        dep.recorded = Some(params::values(workspace.repo, dep).map_err(|error| error.of(&address))?);
     }
     Ok(())
 }
@@ -61,9 +65,11 @@ fn record_outputs(
     lines: &mut git::Added,
 ) -> Result<()> {
     let repo = workspace.repo;
+    let address = stage.address(repo);
+    let missing = |path: &Path| Error::Missing { what: "output", path: repo.show(path) }.of(&address);
     for out in &stage.outs {
         if fsx::metadata(&out.path)?.is_none() && !how.allow_missing {
-            return Err(Error::Missing { what: "output", path: repo.show(&out.path) });
+            return Err(missing(&out.path));
         }
     }
     for out in &mut stage.outs {
@@ -77,8 +83,7 @@ fn record_outputs(
             true => workspace.store(&out.path, true)?,
             false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
         };
-        let path = repo.show(&out.path);
-        out.recorded = Some(recorded.ok_or(Error::Missing { what: "output", path })?);
+        out.recorded = Some(recorded.ok_or_else(|| missing(&out.path))?);
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use super::scalar::{self, resolve};
 use super::value::{Key, Map, Value};
 use crate::error::{Error, Result};
 
-const MAX_BYTES: usize = 256 << 20;
+/// A text of this length takes seconds; what is larger is no file that somebody wrote.
+const MAX_BYTES: usize = 64 << 20;
 const MAX_DEPTH: usize = 128;
 const MAX_ALIAS_NODES: usize = 1_000_000;
 
@@ -82,7 +83,10 @@ impl Node {
 /// The document's root; an empty text is a null.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
     if text.len() > MAX_BYTES {
-        return Err(malformed(file, 1, format!("larger than {} MiB", MAX_BYTES >> 20)));
+        return Err(Error::hinted(
+            format!("{file} is larger than {} MiB", MAX_BYTES >> 20),
+            "split it into several files",
+        ));
     }
     let mut reader =
         Reader { parser: Parser::new_from_str(text), file, anchors: HashMap::new(), aliased: 0, last_end: 0 };

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 pub struct Case {
     /// `cache.type`: copy, hardlink or symlink.
     pub link: u8,
+    /// `dvc.yaml` has sections of its own for parameters, metrics and plots.
+    pub sections: bool,
     pub stages: Vec<Stage>,
     pub steps: Vec<Step>,
 }
@@ -32,6 +34,8 @@ pub struct Stage {
     pub style: Style,
     /// The command holds `${…}`.
     pub template: bool,
+    /// Words about it: `desc`, `meta`.
+    pub notes: bool,
     /// Whether it is defined at all.
     pub present: bool,
 }
@@ -66,6 +70,8 @@ pub struct Out {
     pub kind: Kind,
     pub cache: bool,
     pub persist: bool,
+    /// One more field, or none: which says which.
+    pub more: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -121,6 +127,10 @@ pub enum Step {
         stage: u8,
         out: u8,
     },
+    /// The text of `.dvcignore`.
+    Ignore {
+        which: u8,
+    },
     WipeCache,
     GitCommit,
     /// What Git tracks, or the pipeline and its inputs alone, as it was after an earlier step.
@@ -163,7 +173,22 @@ pub enum Verb {
     Unprotect {
         target: u8,
     },
-    Gc,
+    Gc {
+        which: u8,
+    },
+    /// A definition that was taken away or never was there, written by the command.
+    StageAdd {
+        stage: u8,
+        flags: u8,
+    },
+    Move {
+        which: u8,
+    },
+    /// An experiment with one changed parameter.
+    Experiment {
+        key: u8,
+        value: u8,
+    },
     Push,
     Pull {
         force: bool,
@@ -180,11 +205,9 @@ fn out() -> impl Strategy<Value = Out> {
         4 => Just(Kind::File), 3 => Just(Kind::Dir), 1 => Just(Kind::Script),
         2 => Just(Kind::Metric), 1 => Just(Kind::Plot)
     ];
-    (kind, prop::bool::weighted(0.8), prop::bool::weighted(0.12)).prop_map(|(kind, cache, persist)| Out {
-        kind,
-        cache,
-        persist,
-    })
+    let more = prop_oneof![5 => Just(0u8), 1 => 1..5u8];
+    (kind, prop::bool::weighted(0.8), prop::bool::weighted(0.12), more)
+        .prop_map(|(kind, cache, persist, more)| Out { kind, cache, persist, more })
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
@@ -195,9 +218,17 @@ fn stage() -> impl Strategy<Value = Stage> {
     let style = prop_oneof![4 => Just(Style::Text), 1 => Just(Style::List), 1 => Just(Style::Lines)];
     let places = (prop::bool::weighted(0.12), prop::bool::weighted(0.12), group);
     let needs = (prop::collection::vec(any::<u8>(), 0..4), prop::collection::vec(any::<u8>(), 0..4));
-    let flags = (prop::bool::weighted(0.08), prop::bool::weighted(0.08), prop::bool::weighted(0.12));
+    let (rare, present) = (|| prop::bool::weighted(0.08), prop::bool::weighted(0.93));
+    let flags = (rare(), rare(), prop::bool::weighted(0.12), rare(), present);
     (places, needs, prop::collection::vec(out(), 0..3), flags, 0..3u8, style).prop_map(
-        |((sub, wdir, group), (deps, params), outs, (frozen, always, template), text, style)| Stage {
+        |(
+            (sub, wdir, group),
+            (deps, params),
+            outs,
+            (frozen, always, template, notes, present),
+            text,
+            style,
+        )| Stage {
             sub,
             wdir,
             group,
@@ -209,7 +240,8 @@ fn stage() -> impl Strategy<Value = Stage> {
             text,
             style,
             template,
-            present: true,
+            notes,
+            present,
         },
     )
 }
@@ -227,7 +259,10 @@ fn verb() -> impl Strategy<Value = Verb> {
         1 => any::<u8>().prop_map(|source| Verb::Add { source }),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(target, outs)| Verb::Remove { target, outs }),
         1 => any::<u8>().prop_map(|target| Verb::Unprotect { target }),
-        1 => Just(Verb::Gc),
+        1 => (0..4u8).prop_map(|which| Verb::Gc { which }),
+        1 => (any::<u8>(), 0..4u8).prop_map(|(stage, flags)| Verb::StageAdd { stage, flags }),
+        1 => (0..8u8).prop_map(|which| Verb::Move { which }),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(key, value)| Verb::Experiment { key, value }),
         1 => Just(Verb::Push),
         1 => any::<bool>().prop_map(|force| Verb::Pull { force }),
         1 => Just(Verb::Fetch),
@@ -254,6 +289,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(stage, out, content)| Step::EditOut { stage, out, content }),
         2 => two().prop_map(|(stage, out)| Step::RemoveOut { stage, out }),
         1 => two().prop_map(|(stage, out)| Step::TouchOut { stage, out }),
+        1 => any::<u8>().prop_map(|which| Step::Ignore { which }),
         1 => Just(Step::WipeCache),
         1 => Just(Step::GitCommit),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(to, lock)| Step::Revert { to, lock }),
@@ -268,10 +304,11 @@ pub fn case(steps: usize) -> impl Strategy<Value = Case> {
         1 => step()
     ];
     let link = prop_oneof![3 => Just(0u8), 1 => Just(1), 1 => Just(2)];
-    (link, prop::collection::vec(stage(), 2..8), first, prop::collection::vec(step(), 1..steps)).prop_map(
-        |(link, stages, first, mut steps)| {
+    let stages = prop::collection::vec(stage(), 2..8);
+    (link, prop::bool::weighted(0.15), stages, first, prop::collection::vec(step(), 1..steps)).prop_map(
+        |(link, sections, stages, first, mut steps)| {
             steps.insert(0, first);
-            Case { link, stages, steps }
+            Case { link, sections, stages, steps }
         },
     )
 }

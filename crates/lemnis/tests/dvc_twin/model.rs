@@ -3,11 +3,29 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::case::{Group, Kind, Out, Stage, Style};
+use crate::case::{Case, Group, Kind, Out, Stage, Style};
 
 /// Files that stages read, below the root. `raw` is tracked with `.dvc` files.
-pub const FILES: [&str; 8] =
-    ["src/a.txt", "src/b c.txt", "src/é.txt", "data/x", "data/sub/y", "raw/r.csv", "raw/d/f", "raw/d/sub/g"];
+pub const FILES: [&str; 11] = [
+    "src/a.txt",
+    "src/b c.txt",
+    "src/é.txt",
+    "data/x",
+    "data/sub/y",
+    "raw/r.csv",
+    "raw/d/f",
+    "raw/d/sub/g",
+    "raw/d/late.tmp",
+    "raw/d/new/é f",
+    "data/sub/late.tmp",
+];
+
+/// How many of [`FILES`] are there from the beginning.
+pub const FIRST_FILES: usize = 8;
+
+/// What `.dvcignore` says; the first is what `init` writes.
+pub const IGNORES: [&str; 5] =
+    ["", "*.tmp\n", "raw/d/sub\n", "/data/sub/\n*.tmp\n", "# none\nraw/d/*\n!raw/d/f\n"];
 
 /// What a stage may depend on beside outputs.
 pub const SOURCES: [&str; 9] =
@@ -97,15 +115,16 @@ done
 #[derive(Clone)]
 pub struct Model {
     pub stages: Vec<Stage>,
+    sections: bool,
     /// Leaves by file: the place of the value in [`VALUES`].
     pub params: Vec<BTreeMap<&'static str, usize>>,
 }
 
 impl Model {
-    pub fn new(stages: &[Stage]) -> Self {
+    pub fn new(case: &Case) -> Self {
         let leaves: BTreeMap<_, _> =
             LEAVES.iter().zip([0, 3, 8, 5, 0, 9]).map(|(key, at)| (*key, at)).collect();
-        Self { stages: stages.to_vec(), params: vec![leaves; PARAMS.len()] }
+        Self { stages: case.stages.clone(), sections: case.sections, params: vec![leaves; PARAMS.len()] }
     }
 
     /// The name by which a stage is known to commands at the root.
@@ -182,6 +201,9 @@ impl Model {
                 self.stage_text(at, &mut text);
             }
         }
+        if self.sections && any && !sub {
+            text += "params:\n- q.yaml\nmetrics:\n- top.json\nplots:\n- src/a.txt:\n    x: '1'\n    y: '1'\n";
+        }
         any.then_some(text)
     }
 
@@ -208,7 +230,7 @@ impl Model {
         };
         let mut words = ["one", "two", "'three four'"][usize::from(stage.text) % 3].to_owned();
         if stage.template {
-            words = format!("{}-{words}", ["${a}", "${n.x}", "${word}", "${deep.er}", "${n.d.z}"][at % 5]);
+            words = format!("{}-{words}", ["${a}", "${n.x}", "${word}", "${deep.er}", "${own}"][at % 5]);
         }
         if stage.group == Group::Dict {
             words += "-${item.p}";
@@ -223,6 +245,9 @@ impl Model {
             let keep = if out.persist { "+" } else { "" };
             let slash = if out.kind == Kind::Dir { "/" } else { "" };
             write!(command, " '{keep}{path}{slash}'").unwrap();
+        }
+        if stage.template {
+            writeln!(text, "{pad}vars:\n{pad}- own: mine").unwrap();
         }
         match stage.style {
             Style::Text => writeln!(text, "{pad}cmd: {command}").unwrap(),
@@ -249,14 +274,25 @@ impl Model {
             }
             for (out, path) in own() {
                 write!(text, "{pad}- {path}").unwrap();
-                let flags: Vec<&str> = [(!out.cache, "cache: false"), (out.persist, "persist: true")]
-                    .iter()
-                    .filter_map(|(on, flag)| on.then_some(*flag))
-                    .collect();
+                let more = |which| out.more == which;
+                let flags: Vec<&str> = [
+                    (!out.cache, "cache: false"),
+                    (out.persist, "persist: true"),
+                    (more(1), "desc: 'what: this is'"),
+                    (more(2), "push: false"),
+                    (more(3), "remote: there"),
+                    (more(4), "meta: {by: [me, 1]}"),
+                ]
+                .iter()
+                .filter_map(|(on, flag)| on.then_some(*flag))
+                .collect();
                 let flags =
                     if flags.is_empty() { String::new() } else { format!(": {{{}}}", flags.join(", ")) };
                 writeln!(text, "{flags}").unwrap();
             }
+        }
+        if stage.notes {
+            writeln!(text, "{pad}desc: a stage\n{pad}meta: {{owner: 'me', n: [1, 2.0]}}").unwrap();
         }
         if stage.frozen {
             writeln!(text, "{pad}frozen: true").unwrap();
@@ -266,7 +302,52 @@ impl Model {
         }
     }
 
-    fn params_of(&self, at: usize, up: &str, pad: &str, text: &mut String) {
+    /// The words of `stage add` that define what [`Self::yaml_text`] says of a plain stage.
+    pub fn add_arguments(&self, at: usize) -> Option<Vec<String>> {
+        let stage = &self.stages[at];
+        let plain =
+            stage.group == Group::None && stage.style == Style::Text && !stage.template && !stage.frozen;
+        let simple = !stage.sub && !stage.notes && stage.outs.iter().all(|out| out.more == 0);
+        if !plain || !simple {
+            return None;
+        }
+        let up = "../".repeat(usize::from(stage.wdir));
+        let mut words: Vec<String> = vec!["-n".into(), format!("s{at}")];
+        let mut add = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
+        if stage.wdir {
+            add("-w", "w".into());
+        }
+        self.deps(at).iter().for_each(|dep| add("-d", format!("{up}{dep}")));
+        for (file, keys) in self.params_by_file(at) {
+            let keys: Vec<&str> = keys.into_iter().filter(|key| !key.is_empty()).collect();
+            add("-p", format!("{up}{}:{}", PARAMS[file], keys.join(",")));
+        }
+        for (at_out, out) in stage.outs.iter().enumerate() {
+            let flag = match (out.kind, out.cache, out.persist) {
+                (Kind::Metric, true, false) => "-m",
+                (Kind::Metric, false, false) => "-M",
+                (Kind::Metric, ..) => return None,
+                (Kind::Plot, true, false) => "--plots",
+                (Kind::Plot, false, false) => "--plots-no-cache",
+                (Kind::Plot, ..) => return None,
+                (_, true, false) => "-o",
+                (_, false, false) => "-O",
+                (_, true, true) => "--outs-persist",
+                (_, false, true) => "--outs-persist-no-cache",
+            };
+            add(flag, format!("{up}{}", self.out_template(at, at_out, "")));
+        }
+        if stage.always {
+            words.push("--always-changed".into());
+        }
+        let mut text = String::new();
+        self.stage_text(at, &mut text);
+        let command = text.lines().find_map(|line| line.trim_start().strip_prefix("cmd: "))?;
+        words.push(command.to_owned());
+        Some(words)
+    }
+
+    fn params_by_file(&self, at: usize) -> BTreeMap<usize, Vec<&'static str>> {
         let mut by_file: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for param in &self.stages[at].params {
             let param = usize::from(*param);
@@ -276,6 +357,11 @@ impl Model {
                 keys.push(key);
             }
         }
+        by_file
+    }
+
+    fn params_of(&self, at: usize, up: &str, pad: &str, text: &mut String) {
+        let by_file = self.params_by_file(at);
         if by_file.is_empty() {
             return;
         }
@@ -296,10 +382,10 @@ impl Model {
     /// Paths of what a stage depends on, from the root.
     fn deps(&self, at: usize) -> Vec<String> {
         let mut deps: Vec<String> = Vec::new();
-        let outs: Vec<String> = (0..at)
+        let outs: Vec<(String, bool)> = (0..at)
             .filter(|at| self.stages[*at].present)
             .flat_map(|at| (0..self.stages[at].outs.len()).map(move |out| (at, out)))
-            .map(|(at, out)| self.out_path(at, out))
+            .map(|(at, out)| (self.out_path(at, out), self.stages[at].outs[out].kind == Kind::Dir))
             .collect();
         for dep in &self.stages[at].deps {
             let dep = usize::from(*dep);
@@ -307,13 +393,27 @@ impl Model {
             let path = if dep % 3 == 0 || outs.is_empty() {
                 SOURCES[(dep / 3) % SOURCES.len()].to_owned()
             } else {
-                outs[(dep / 3) % outs.len()].clone()
+                let (path, is_dir) = &outs[(dep / 3) % outs.len()];
+                let inner = ["", "", "/a", "/sub", "/sub/b"][if *is_dir { dep % 5 } else { 0 }];
+                format!("{path}{inner}")
             };
             if !deps.contains(&path) {
                 deps.push(path);
             }
         }
         deps
+    }
+
+    /// Whether a stage goes on with what an output holds.
+    pub fn continues(&self) -> bool {
+        self.stages.iter().any(|stage| stage.present && stage.outs.iter().any(|out| out.persist))
+    }
+
+    /// An output of a stage, both by numbers of any size; `None` when the stage has none.
+    pub fn some_out(&self, stage: &u8, out: &u8) -> Option<String> {
+        let at = usize::from(*stage) % self.stages.len();
+        let count = self.stages[at].outs.len();
+        (count > 0).then(|| self.out_path(at, usize::from(*out) % count))
     }
 
     /// The path of an output from the root; of a group's first stage.
@@ -326,6 +426,11 @@ impl Model {
             Group::Matrix => "1-x",
         };
         self.out_template(at, out, first)
+    }
+
+    /// What the paths of an output begin with, whatever stage of a group makes it.
+    pub fn out_stem(&self, at: usize, out: usize) -> String {
+        self.out_template(at, out, "").split('.').next().unwrap_or_default().to_owned()
     }
 
     fn out_template(&self, at: usize, out: usize, item: &str) -> String {

@@ -1,25 +1,16 @@
 //! Two equal repositories: the same steps run in one with Lemnis and in the other with DVC.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::case::{Case, Step, Verb};
-use crate::model::{CONTENTS, FILES, LEAVES, Model, PARAMS, SCRIPT, TRACKED, VALUES};
+use crate::model::{CONTENTS, FILES, FIRST_FILES, IGNORES, LEAVES, Model, PARAMS, SCRIPT, TRACKED, VALUES};
+use crate::side::{Files, Side};
 use crate::support::judge::{Answer, Judge};
-
-/// A repository with what it must not see: the script, the log, a home, a remote.
-struct Side {
-    home: PathBuf,
-    repo: PathBuf,
-}
-
-/// What a file is: its kind and mode, and its content or target.
-type Files = BTreeMap<String, (String, Vec<u8>)>;
+use crate::words::{Line, line};
 
 pub struct Twin<'j> {
     judge: &'j Judge,
@@ -35,12 +26,77 @@ pub struct Twin<'j> {
 pub fn check(judge: &Judge, case: &Case) -> Result<(), String> {
     let mut twin = Twin::new(judge, case);
     for (number, step) in case.steps.iter().enumerate() {
-        match twin.act(step).map_err(|error| format!("step {number}, {step:?}: {error}"))? {
+        let at = |error| format!("step {number}, {step:?}: {error}");
+        let is_verb = |step: &Step| matches!(step, Step::Run(_));
+        // of several edits in a row the last one shows what they come to
+        let told = is_verb(step) || case.steps.get(number + 1).is_none_or(is_verb);
+        match twin.act(step, told).map_err(at)? {
             Go::On => {}
-            Go::Home => break,
+            Go::Home => return Ok(()),
         }
     }
-    Ok(())
+    twin.same_status(true).map(drop).map_err(|error| format!("at the end: {error}"))
+}
+
+/// The same command lines in two equal repositories, by the judge's forks and by processes of their own: same answers,
+/// same files.
+pub fn forked_is_plain(judge: &Judge, python: &Path) {
+    let dir = tempfile::Builder::new().prefix("twin-").tempdir().unwrap();
+    let [forked, plain] = ["forked", "plain"].map(|name| {
+        let home = dir.path().join(name);
+        let side = Side { repo: home.join("repo"), home };
+        fs::create_dir_all(&side.repo).unwrap();
+        side.git(&["init", "-q"]);
+        side
+    });
+    let write = |path: &str, content: &str| [&forked, &plain].map(|side| side.write(path, content));
+    write("data/x", "1\n");
+    write("params.yaml", "a: 1\n");
+    let yaml = "stages:\n  s:\n    cmd: cat data/x > m.json\n    deps: [data]\n    params: [a]\n    metrics: [m.json]\n";
+    write("dvc.yaml", yaml);
+    let lines = [
+        "init",
+        "add data",
+        "repro",
+        "repro",
+        "EDIT",
+        "status --json",
+        "status nothing",
+        "repro",
+        "no-such-command",
+        "data status --json",
+        "metrics show --json",
+        "params diff --json",
+        "BREAK",
+        "status --json",
+        "repro",
+        "checkout --help",
+        "MEND",
+        "status --json",
+        "config core.autostage true",
+        "commit -f",
+        "gc -w -f",
+    ];
+    for line in lines {
+        match line {
+            "EDIT" => drop((write("data/x", "2\n"), write("params.yaml", "a: 2\n"))),
+            "BREAK" => drop(write("dvc.yaml", "stages: [")),
+            "MEND" => drop(write("dvc.yaml", yaml)),
+            line => {
+                let arguments: Vec<&str> = line.split(' ').collect();
+                let forks = judge.run(&forked.repo, &forked.env(), &arguments);
+                let mut dvc = Command::new(python);
+                let alone = plain.output(dvc.args(["-m", "dvc"]).args(&arguments));
+                // the one difference: where they are
+                let same = |answer: Answer, side: &Side| {
+                    let here = side.home.to_str().unwrap();
+                    (answer.code, answer.out.replace(here, "~"), answer.err.replace(here, "~"))
+                };
+                assert_eq!(same(forks, &forked), same(alone, &plain), "dvc {line}");
+            }
+        }
+        assert_eq!(forked.files(""), plain.files(""), "after dvc {line}");
+    }
 }
 
 /// Whether a case goes on: where DVC breaks down or cannot what Lemnis can, there is nothing more to compare.
@@ -51,7 +107,7 @@ enum Go {
 
 /// A case as a reader wants it.
 pub fn told(case: &Case) -> String {
-    let model = Model::new(&case.stages);
+    let model = Model::new(case);
     let yaml = |sub: bool| model.yaml_text(sub).unwrap_or_default();
     let steps: Vec<String> =
         case.steps.iter().enumerate().map(|(at, step)| format!("{at}: {step:?}")).collect();
@@ -65,7 +121,7 @@ impl<'j> Twin<'j> {
             let home = dir.path().join(name);
             Side { repo: home.join("repo"), home }
         });
-        let model = Model::new(&case.stages);
+        let model = Model::new(case);
         let twin = Self { judge, _dir: dir, sides, model, past: Vec::new() };
         for side in &twin.sides {
             fs::create_dir_all(&side.repo).unwrap();
@@ -81,7 +137,7 @@ impl<'j> Twin<'j> {
                 remote.display()
             );
             fs::write(side.repo.join(".dvc/config.local"), config).unwrap();
-            for (number, file) in FILES.iter().enumerate() {
+            for (number, file) in FILES.iter().take(FIRST_FILES).enumerate() {
                 side.write(file, CONTENTS[number % 2]);
             }
         }
@@ -118,7 +174,7 @@ impl<'j> Twin<'j> {
         }
     }
 
-    fn act(&mut self, step: &Step) -> Result<Go, String> {
+    fn act(&mut self, step: &Step, told: bool) -> Result<Go, String> {
         let mut go = Go::On;
         match step {
             Step::Run(verb) => go = self.verb(verb)?,
@@ -126,7 +182,9 @@ impl<'j> Twin<'j> {
         }
         if matches!(go, Go::On) {
             self.same_files()?;
-            go = self.same_status(matches!(step, Step::Run(_)))?;
+            if told {
+                go = self.same_status(false)?;
+            }
             self.past.push((self.model.clone(), self.sides[0].tracked_by_git()));
         }
         Ok(go)
@@ -152,19 +210,22 @@ impl<'j> Twin<'j> {
                 self.write_model();
             }
             Step::EditOut { stage: at, out, content } => {
-                if let Some(path) = self.out(at, out) {
+                if let Some(path) = self.model.some_out(at, out) {
                     self.each(|side| side.write(&path, CONTENTS[usize::from(*content)]));
                 }
             }
             Step::RemoveOut { stage: at, out } => {
-                if let Some(path) = self.out(at, out) {
+                if let Some(path) = self.model.some_out(at, out) {
                     self.each(|side| side.remove(&path));
                 }
             }
             Step::TouchOut { stage: at, out } => {
-                if let Some(path) = self.out(at, out) {
+                if let Some(path) = self.model.some_out(at, out) {
                     self.each(|side| side.touch(&path));
                 }
+            }
+            Step::Ignore { which } => {
+                self.each(|side| side.write(".dvcignore", IGNORES[usize::from(*which) % IGNORES.len()]))
             }
             Step::WipeCache => self.each(|side| side.remove(".dvc/cache")),
             Step::GitCommit => self.each(|side| {
@@ -198,12 +259,6 @@ impl<'j> Twin<'j> {
         self.sides.iter().for_each(act);
     }
 
-    fn out(&self, stage: &u8, out: &u8) -> Option<String> {
-        let at = usize::from(*stage) % self.model.stages.len();
-        let count = self.model.stages[at].outs.len();
-        (count > 0).then(|| self.model.out_path(at, usize::from(*out) % count))
-    }
-
     fn revert(&mut self, to: usize, lock: bool) {
         let Some((model, files)) = (!self.past.is_empty()).then(|| self.past[to % self.past.len()].clone())
         else {
@@ -226,101 +281,10 @@ impl<'j> Twin<'j> {
 
     fn verb(&mut self, verb: &Verb) -> Result<Go, String> {
         let count = self.model.stages.len();
-        let address = |at: &u8| self.model.address(usize::from(*at) % count);
-        let target = |at: &u8| {
-            let at = usize::from(*at);
-            match at % 6 {
-                0 => TRACKED[at / 6 % 2].to_owned() + ".dvc",
-                1 => self.out(&(at as u8 / 6), &0).unwrap_or_else(|| "raw/d/f".into()),
-                _ => self.model.address(at / 6 % count),
-            }
+        let has_pipeline = self.sides[0].repo.join("dvc.yaml").exists();
+        let Some(Line { words, json, lines }) = line(&self.model, verb, has_pipeline) else {
+            return Ok(Go::On);
         };
-        let mut words: Vec<String> = Vec::new();
-        let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
-        let mut json = false;
-        match verb {
-            Verb::Status { target: at } => {
-                add("status --json");
-                json = true;
-                at.iter().for_each(|at| add(&target(at)));
-            }
-            Verb::Repro { target: at, flags } => {
-                add("repro");
-                const FLAGS: [&str; 15] = [
-                    "-f",
-                    "-s",
-                    "-p",
-                    "-P",
-                    "--downstream",
-                    "--force-downstream",
-                    "-k",
-                    "--ignore-errors",
-                    "--no-run-cache",
-                    "--no-commit",
-                    "--allow-missing",
-                    "--pull",
-                    "--dry",
-                    "-R",
-                    "--glob",
-                ];
-                for (bit, flag) in FLAGS.iter().enumerate() {
-                    if (flags >> bit | flags >> (bit + FLAGS.len())) & 1 == 1 {
-                        add(flag);
-                    }
-                }
-                at.iter().for_each(|at| add(&address(at)));
-            }
-            Verb::Commit { target: at, force } => {
-                add(if *force { "commit -f" } else { "commit" });
-                at.iter().for_each(|at| add(&target(at)));
-            }
-            Verb::Checkout { target: at, force, relink } => {
-                add("checkout");
-                [(*force, "-f"), (*relink, "--relink")]
-                    .iter()
-                    .filter(|(on, _)| *on)
-                    .for_each(|(_, flag)| add(flag));
-                at.iter().for_each(|at| add(&target(at)));
-            }
-            Verb::Freeze { stage, frozen } => {
-                add(if *frozen { "freeze" } else { "unfreeze" });
-                add(&address(stage));
-            }
-            Verb::Add { source } => {
-                let sources = ["raw/r.csv", "raw/d", "raw/d/f", "data/x", "raw/d/sub"];
-                add("add");
-                add(sources[usize::from(*source) % sources.len()]);
-            }
-            Verb::Remove { target: at, outs } => {
-                add(if *outs { "remove --outs" } else { "remove" });
-                add(&target(at));
-            }
-            Verb::Unprotect { target: at } => {
-                add("unprotect");
-                add(&target(at));
-            }
-            Verb::Gc => add("gc -w -f"),
-            Verb::Push => add("push"),
-            Verb::Pull { force } => add(if *force { "pull -f" } else { "pull" }),
-            Verb::Fetch => add("fetch"),
-            Verb::Tell { which } => {
-                let tell = [
-                    "data status --json",
-                    "data status --json --granular",
-                    "diff --json",
-                    "params diff --json",
-                    "metrics show --json",
-                    "metrics diff --json",
-                    "status --json -c",
-                    "dag --dot",
-                    "dag --mermaid",
-                    "params diff --json --all",
-                ];
-                let tell = tell[usize::from(*which) % tell.len()];
-                add(tell);
-                json = tell.contains("--json");
-            }
-        }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let [ours, theirs] = self.run(&words);
         let said = || {
@@ -329,6 +293,11 @@ impl<'j> Twin<'j> {
                 ours.code, ours.out, ours.err, theirs.code, theirs.out, theirs.err
             )
         };
+        if let Verb::StageAdd { stage, .. } = verb {
+            let text = fs::read_to_string(self.sides[1].repo.join("dvc.yaml")).unwrap_or_default();
+            let at = usize::from(*stage) % count;
+            self.model.stages[at].present |= text.contains(&format!("  s{at}:\n"));
+        }
         if let Verb::Freeze { stage, frozen } = verb
             && theirs.code == 0
         {
@@ -341,8 +310,9 @@ impl<'j> Twin<'j> {
                 stage.present &= text.contains(&format!("  s{at}:\n"));
             }
         }
-        // Lemnis reads all of the repository before it changes a definition
-        let reads_more = matches!(verb, Verb::Freeze { .. } | Verb::Remove { .. }) && ours.code != 0;
+        // Lemnis reads all of the repository before it changes anything; a wrong definition stops it
+        let reads_more =
+            ours.code != 0 && (!matches!(verb, Verb::Repro { .. }) || ours.err.contains("sub/dvc.yaml"));
         if breaks_down(&theirs) || (reads_more && ours.err.contains("is not defined")) {
             return Ok(Go::Home);
         }
@@ -361,14 +331,43 @@ impl<'j> Twin<'j> {
             // finds that a parameter is missing: where a failure ends, the two may have come to different places
             return Ok(Go::Home);
         }
+        let stays_away = words.contains(&"--allow-missing") && theirs.err.contains("(ignored)");
+        if our_log != their_log && stays_away {
+            // with both flags DVC does not start a stage whose input is missing
+            return Ok(Go::Home);
+        }
+        if theirs.code != 0 && matches!(verb, Verb::Commit { target: None, .. }) {
+            // files are taken in the order of the file system: each got as far as it got
+            return Ok(Go::Home);
+        }
         if our_log != their_log {
             return Err(format!("ran {our_log:?}, dvc {their_log:?}{}", said()));
         }
-        if json && ours.code == 0 && normal(&ours.out) != normal(&theirs.out) {
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+            lines.sort();
+            lines
+        };
+        if lines && ours.code == 0 && sorted(&ours.out) != sorted(&theirs.out) {
             return Err(format!("says something else{}", said()));
         }
-        if matches!(verb, Verb::Freeze { .. }) {
-            // DVC writes the whole stage anew, Lemnis the one line
+        // what lies in directories has no size in DVC's listing when it is asked for tracked data alone
+        let is_listing = words.first() == Some(&"ls");
+        let normal = |text: &str| if is_listing { without_sizes(normal(text)) } else { normal(text) };
+        // it does not say which directories the cache and the remote lack
+        let told_all = !theirs.err.contains("name: None");
+        if json && told_all && ours.code == 0 && normal(&ours.out) != normal(&theirs.out) {
+            return Err(format!("says something else{}", said()));
+        }
+        if matches!(verb, Verb::Remove { .. }) {
+            self.give_up_rest();
+        }
+        if matches!(
+            verb,
+            Verb::Freeze { .. } | Verb::StageAdd { .. } | Verb::Remove { .. } | Verb::Experiment { .. }
+        ) {
+            self.same_definitions().map_err(|error| error + &said())?;
+            // DVC writes the whole stage or file anew, Lemnis the lines that change
             self.write_model();
         }
         if ours.code != 0 && matches!(verb, Verb::Checkout { .. } | Verb::Pull { .. }) {
@@ -378,21 +377,76 @@ impl<'j> Twin<'j> {
         Ok(Go::On)
     }
 
+    /// With its last stage DVC removes a `dvc.yaml` and whatever else stands in it; Lemnis keeps that.
+    fn give_up_rest(&self) {
+        for name in ["dvc.yaml", "sub/dvc.yaml"] {
+            let ours = fs::read_to_string(self.sides[0].repo.join(name)).unwrap_or_default();
+            if !self.sides[1].repo.join(name).exists() && !ours.contains("stages:") {
+                self.sides[0].remove(name);
+            }
+        }
+    }
+
+    /// The definitions mean the same, however they are laid out.
+    fn same_definitions(&self) -> Result<(), String> {
+        for name in ["dvc.yaml", "sub/dvc.yaml"] {
+            let texts = [0, 1].map(|side| fs::read_to_string(self.sides[side].repo.join(name)).ok());
+            let [ours, theirs] = texts
+                .each_ref()
+                .map(|text| text.as_deref().map(|text| sorted(serde_saphyr::from_str(text).unwrap())));
+            if ours != theirs {
+                return Err(format!("{name} differs\n{:?}\n  dvc has: {:?}", texts[0], texts[1]));
+            }
+        }
+        Ok(())
+    }
+
     /// What cannot be checked out stays with Lemnis when it is the only copy; DVC removes it.
     fn give_up_kept(&self) {
         let [ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
         for name in ours.keys().filter(|name| !theirs.contains_key(*name) && !name.starts_with(".dvc/")) {
             self.sides[0].remove(name);
+            let mut dir = Path::new(name);
+            while let Some(parent) = dir.parent().filter(|dir| !self.sides[1].repo.join(dir).exists()) {
+                // it may hold more
+                fs::remove_dir(self.sides[0].repo.join(parent)).ok();
+                dir = parent;
+            }
         }
     }
 
     fn same_files(&self) -> Result<(), String> {
-        let [ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
+        let [mut ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
+        // where a command takes a part of the graph, DVC goes through a Python set, whose order is any
+        for name in ["dvc.lock", "sub/dvc.lock"] {
+            let [our, their] = [ours.get(name), theirs.get(name)].map(|file| file.map(entries));
+            if let (Some(our), Some(their), Some(file)) = (our, their, theirs.get(name))
+                && our == their
+                && ours.get(name) != Some(file)
+            {
+                self.sides[0].write(name, std::str::from_utf8(&file.1).unwrap());
+                ours.insert(name.to_owned(), file.clone());
+            }
+        }
+        // DVC's commit takes rights from files that it does not keep
+        let uncached = |path: &str| {
+            let stages = || (0..self.model.stages.len()).map(|at| (at, &self.model.stages[at]));
+            let mut outs = stages().flat_map(|(at, stage)| {
+                stage.outs.iter().enumerate().map(move |(place, out)| (at, place, out.cache))
+            });
+            let stem = |at, place| self.model.out_stem(at, place);
+            outs.any(|(at, place, cache)| {
+                !cache && path.starts_with(&stem(at, place)) && path.ends_with(".sh")
+            })
+        };
         let mut lines = Vec::new();
         let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
         for name in names {
             let (our, their) = (ours.get(name), theirs.get(name));
-            if our != their {
+            let stripped = our.zip(their).is_some_and(|(our, their)| {
+                (our.0.as_str(), their.0.as_str()) == ("file 755", "file 744") && our.1 == their.1
+            });
+            if our != their && !(stripped && uncached(name)) {
                 let show = |file: Option<&(String, Vec<u8>)>| match file {
                     None => "nothing".to_owned(),
                     Some((kind, content)) => format!("{kind} {}", String::from_utf8_lossy(content)),
@@ -445,6 +499,20 @@ fn breaks_down(answer: &Answer) -> bool {
     ["unexpected error", "parametrized stage"].iter().any(|text| answer.err.contains(text))
 }
 
+/// The entries of a `dvc.lock`, in one order.
+fn entries(file: &(String, Vec<u8>)) -> Vec<String> {
+    let text = String::from_utf8_lossy(&file.1);
+    let mut entries: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match entries.last_mut() {
+            Some(entry) if line.starts_with("   ") => *entry += line,
+            _ => entries.push(line.to_owned()),
+        }
+    }
+    entries.sort();
+    entries
+}
+
 /// DVC has 1 and 255 for failures alike.
 fn class(code: i32) -> i32 {
     if code == 255 { 1 } else { code }
@@ -452,6 +520,18 @@ fn class(code: i32) -> i32 {
 
 /// JSON with lists in one order, for DVC prints sets; anything else line by line.
 fn normal(text: &str) -> Value {
+    sorted(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned())))
+}
+
+fn without_sizes(mut listing: Value) -> Value {
+    for entry in listing.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        entry.remove("size");
+    }
+    listing
+}
+
+/// Lists and mappings in one order.
+fn sorted(mut value: Value) -> Value {
     fn sort(value: &mut Value) {
         match value {
             Value::Array(items) => {
@@ -459,13 +539,14 @@ fn normal(text: &str) -> Value {
                 items.sort_by_key(ToString::to_string);
             }
             Value::Object(map) => {
+                // each has its own words
+                map.remove("msg");
                 map.values_mut().for_each(sort);
                 map.sort_keys();
             }
             _ => {}
         }
     }
-    let mut value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned()));
     sort(&mut value);
     value
 }
@@ -474,158 +555,5 @@ fn toggle(list: &mut Vec<u8>, item: u8) {
     match list.iter().position(|known| *known == item) {
         Some(at) => drop(list.remove(at)),
         None => list.push(item),
-    }
-}
-
-impl Side {
-    fn env(&self) -> Vec<(String, String)> {
-        let home = self.home.to_str().unwrap();
-        let pairs = [
-            ("HOME", home),
-            ("TWIN", home),
-            ("DVC_SITE_CACHE_DIR", &format!("{home}/site")),
-            ("DVC_NO_ANALYTICS", "1"),
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("LC_ALL", "C.UTF-8"),
-            ("SHELL", "/bin/sh"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("GIT_CONFIG_SYSTEM", "/dev/null"),
-            ("GIT_AUTHOR_NAME", "t"),
-            ("GIT_AUTHOR_EMAIL", "t@t"),
-            ("GIT_COMMITTER_NAME", "t"),
-            ("GIT_COMMITTER_EMAIL", "t@t"),
-        ];
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn lemnis(&self, arguments: &[&str]) -> Answer {
-        let output = Command::new(env!("CARGO_BIN_EXE_lemnis"))
-            .args(arguments)
-            .current_dir(&self.repo)
-            .env_clear()
-            .envs(self.env())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Answer {
-            code: output.status.code().unwrap_or(-1),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-        }
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(&self.repo)
-            .env_clear()
-            .envs(self.env())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// Replaces what is there: a link must not lead into the cache.
-    fn write(&self, path: &str, content: &str) {
-        let mut path = self.repo.join(path);
-        if path.is_dir() {
-            path = path.join("a");
-        }
-        let mut parent = path.parent().unwrap().to_path_buf();
-        while !parent.exists() {
-            assert!(parent.pop());
-        }
-        if !parent.is_dir() {
-            fs::remove_file(parent).unwrap();
-        }
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::remove_file(&path).ok();
-        fs::write(path, content).unwrap();
-    }
-
-    fn write_changed(&self, path: &str, content: Option<&str>) {
-        match content {
-            None => self.remove(path),
-            Some(content) if fs::read(self.repo.join(path)).is_ok_and(|now| now == content.as_bytes()) => {}
-            Some(content) => self.write(path, content),
-        }
-    }
-
-    fn remove(&self, path: &str) {
-        let path = self.repo.join(path);
-        if path.is_dir() && !path.is_symlink() {
-            fs::remove_dir_all(path).ok()
-        } else {
-            fs::remove_file(path).ok()
-        };
-    }
-
-    fn touch(&self, path: &str) {
-        let path = self.repo.join(path);
-        if let Ok(file) = fs::File::open(if path.is_dir() { path.join("a") } else { path }) {
-            file.set_modified(std::time::SystemTime::now()).unwrap();
-        }
-    }
-
-    /// The stages that ran since it was asked last.
-    fn take_log(&self) -> Vec<String> {
-        let path = self.home.join("log");
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        fs::remove_file(path).ok();
-        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
-        // the order between files is that of the file system
-        names.sort();
-        names
-    }
-
-    /// Everything below `path` apart from what each keeps for itself.
-    fn files(&self, path: &str) -> Files {
-        let mut files = Files::new();
-        walk(&self.repo, &self.repo.join(path), &mut files);
-        files
-    }
-
-    /// What Git would keep: neither outputs nor the cache.
-    fn tracked_by_git(&self) -> Files {
-        let output = Command::new("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .current_dir(&self.repo)
-            .env_clear()
-            .envs(self.env())
-            .output()
-            .unwrap();
-        let names = String::from_utf8(output.stdout).unwrap();
-        let content = |name: &str| {
-            fs::read(self.repo.join(name)).ok().map(|content| (name.to_owned(), (String::new(), content)))
-        };
-        names.split('\0').filter(|name| !name.is_empty()).filter_map(content).collect()
-    }
-}
-
-fn walk(root: &Path, dir: &Path, files: &mut Files) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-        if [".git", ".dvc/tmp", ".dvc/config.local"].contains(&name.as_str()) {
-            continue;
-        }
-        // DVC sometimes keeps a directory's object where DVC 2 looked for it as well
-        if name.strip_prefix(".dvc/cache/").is_some_and(|rest| rest.len() == 2) {
-            continue;
-        }
-        let meta = fs::symlink_metadata(&path).unwrap();
-        if meta.is_symlink() {
-            let target = fs::read_link(&path).unwrap();
-            let target = target.strip_prefix(root).unwrap_or(&target).to_str().unwrap().to_owned();
-            files.insert(name, ("link".into(), target.into_bytes()));
-        } else if meta.is_dir() {
-            // empty ones are nobody's data
-            walk(root, &path, files);
-        } else {
-            let linked = if meta.nlink() > 1 { ", hard-linked" } else { "" };
-            let kind = format!("file {:o}{linked}", meta.permissions().mode() & 0o7777);
-            files.insert(name, (kind, fs::read(&path).unwrap()));
-        }
     }
 }

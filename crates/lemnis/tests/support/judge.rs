@@ -35,6 +35,7 @@ impl Judge {
         let mut child = Command::new(python)
             .args([&script, &socket])
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONHASHSEED", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

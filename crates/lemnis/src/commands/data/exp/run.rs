@@ -139,6 +139,7 @@ fn run_here(context: &Context, repo: &Repo, arguments: &Run) -> Result<u8, Failu
     }
     let env = lemnis_data::experiment_environment(repo, &name)?;
     let request = Reproduce { env, ..arguments.pipeline.request() };
+    lemnis_data::record_data(repo, &request)?;
     Watcher::new(context, repo.root().to_path_buf()).reproduce(repo, &request)?;
     let options = SaveExperiment {
         name: None,
