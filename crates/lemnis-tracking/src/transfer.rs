@@ -216,6 +216,11 @@ pub struct Receipt {
 /// A store that records are written to.
 #[async_trait]
 pub trait Target: Archive {
+    /// The largest id that an experiment may have.
+    fn largest_experiment(&self) -> ExperimentId {
+        ExperimentId(i64::MAX)
+    }
+
     /// Makes or replaces an experiment under its id.
     async fn put_experiment(&self, experiment: &Experiment) -> Result<()>;
 

@@ -52,7 +52,8 @@ async fn place(
 ) -> Result<Option<Experiment>, Error> {
     let named = target.values().find(|there| there.name == experiment.name).cloned();
     let Some(there) = named else {
-        let taken = target.contains_key(&experiment.experiment_id);
+        let taken = target.contains_key(&experiment.experiment_id)
+            || experiment.experiment_id > transfer.to.largest_experiment();
         let id = if taken { free(target) } else { experiment.experiment_id };
         let new = at(experiment, id, below(&transfer.artifact_base, &[&id.to_string()]));
         report.counts(KIND).new += 1;

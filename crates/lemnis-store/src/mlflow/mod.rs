@@ -5,6 +5,7 @@
 //! never made or changed here: that is `mlflow db upgrade`'s work.
 
 mod database;
+mod files;
 mod models;
 mod read;
 mod runs;

@@ -7,6 +7,7 @@ use lemnis_tracking::transfer::{Archive, Target};
 use lemnis_tracking::{Error, Result};
 
 use super::database::MlflowDatabase;
+use super::files::MlflowFiles;
 
 /// An MLflow store that records are read from.
 pub struct MlflowStore {
@@ -31,7 +32,13 @@ enum Place {
 pub async fn open_mlflow(source: &str, dir: &Path) -> Result<MlflowStore> {
     let path = dir.join(source.strip_prefix("file://").unwrap_or(source));
     if path.is_dir() {
-        return Err(Error::invalid(format!("{} is a folder", path.display())));
+        let path = path.canonicalize().unwrap_or(path);
+        return Ok(MlflowStore {
+            archive: Arc::new(MlflowFiles::open(&path)?),
+            name: path.display().to_string(),
+            folder: path.parent().map(Path::to_path_buf),
+            files: Some(path),
+        });
     }
     match place(source, dir)? {
         Place::File(path) => Ok(MlflowStore {
