@@ -53,8 +53,11 @@ def logged_of(model):
     found = model.to_dictionary()
     found.pop("artifact_location", None)
     found.pop("artifact_uri", None)
+    found.pop("status_message", None)
+    # The REST API has no null here.
+    found["model_type"] = found.get("model_type") or None
     metrics = found.pop("metrics") or []
-    found["metrics"] = sorted((one["key"], number(one["value"]), one["timestamp"], one["step"]) for one in metrics)
+    found["metrics"] = sorted((one.key, number(one.value), one.timestamp, one.step, one.run_id) for one in metrics)
     return found
 
 
@@ -62,6 +65,9 @@ def trace_of(trace):
     found = trace.to_dict()
     found["info"]["tags"].pop("mlflow.artifactLocation", None)
     found["info"]["assessments"] = sorted(found["info"].get("assessments", []), key=lambda one: one["assessment_id"])
+    for one in found["info"]["assessments"]:
+        # The REST API leaves it out where it is true.
+        one.setdefault("valid", True)
     return found
 
 
@@ -73,7 +79,6 @@ def model_of(client, model):
             "stage": version.current_stage,
             "run": version.run_id,
             "tags": version.tags,
-            "aliases": version.aliases,
             "description": version.description or "",
             "times": [version.creation_timestamp, version.last_updated_timestamp],
             "source": source if source.startswith("models:") else os.path.basename(source),
@@ -81,7 +86,7 @@ def model_of(client, model):
     return {
         "description": model.description or "",
         "tags": model.tags,
-        "aliases": model.aliases,
+        "aliases": {alias: str(version) for alias, version in model.aliases.items()},
         "times": [model.creation_timestamp, model.last_updated_timestamp],
         "versions": versions,
     }
@@ -136,6 +141,7 @@ if "renumbered" in sys.argv[3:]:
         for trace in one["traces"].values():
             trace["info"].pop("trace_location", None)
 print({what: len(records) for what, records in stores[0].items()})
+assert any(len(run["files"]) == 3 for run in stores[0]["runs"].values()), "no artifacts to compare"
 found = list(differences(*stores))
 print("\n".join(found[:50]))
 sys.exit(bool(found))

@@ -35,7 +35,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.makedirs(os.path.join(folder, "sub dir"))
     with open(os.path.join(folder, "big.bin"), "wb") as file:
         file.write(os.urandom(3_000_000))
-    with open(os.path.join(folder, "sub dir", "ü%20#.txt"), "w") as file:
+    with open(os.path.join(folder, "sub dir", "ü (1) 100%.txt"), "w") as file:
         file.write("hello")
     open(os.path.join(folder, "empty"), "w").close()
     client.log_artifacts(run_id, folder)

@@ -4,12 +4,13 @@
 //! A record holds everything that is known of its subject, in one order, so that two records are equal when their
 //! digests are. Writing a record replaces the whole subject, so that writing it twice changes nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use lemnis_core::{Digest, Millis};
 use serde_json::json;
 
+use crate::trace::{COST, TOKEN_USAGE};
 use crate::{Experiment, ExperimentId, LoggedModel, ModelVersion, RegisteredModel, Result, Run, Trace};
 
 /// What is moved, beside experiments.
@@ -104,9 +105,10 @@ impl Record {
                 });
             }
             Record::Trace(whole) => {
-                whole.trace.assessments.sort_by(|a, b| {
-                    (a.created, &a.assessment_id).cmp(&(b.created, &b.assessment_id))
-                });
+                whole
+                    .trace
+                    .assessments
+                    .sort_by(|a, b| (a.created, &a.assessment_id).cmp(&(b.created, &b.assessment_id)));
                 whole.runs.sort();
                 whole.prompts.sort();
             }
@@ -148,9 +150,8 @@ fn sort_run(run: &mut Run) {
         let same = a.value == b.value || a.value.is_nan() && b.value.is_nan();
         same && (&a.key, a.timestamp, a.step) == (&b.key, b.timestamp, b.step)
     });
-    run.dataset_inputs.sort_by(|a, b| {
-        (&a.dataset.name, &a.dataset.digest).cmp(&(&b.dataset.name, &b.dataset.digest))
-    });
+    run.dataset_inputs
+        .sort_by(|a, b| (&a.dataset.name, &a.dataset.digest).cmp(&(&b.dataset.name, &b.dataset.digest)));
     run.dataset_inputs.iter_mut().for_each(|input| input.tags.sort_by(|a, b| a.key.cmp(&b.key)));
     run.model_inputs.sort();
     run.model_inputs.dedup();
@@ -159,6 +160,15 @@ fn sort_run(run: &mut Run) {
 
 fn trace_json(whole: &WholeTrace) -> serde_json::Value {
     let trace = &whole.trace;
+    // Numbers that stores keep apart: the order in which they are spelled says nothing.
+    let plain = |(key, text): (&String, &String)| {
+        let numbers: Option<BTreeMap<String, f64>> = match key.as_str() {
+            TOKEN_USAGE | COST => serde_json::from_str(text).ok(),
+            _ => None,
+        };
+        (key.clone(), numbers.map_or_else(|| json!(text), |numbers| json!(numbers)))
+    };
+    let metadata: BTreeMap<String, serde_json::Value> = trace.metadata.iter().map(plain).collect();
     let assessments: Vec<serde_json::Value> = trace.assessments.iter().map(assessment_json).collect();
     let spans: Vec<serde_json::Value> =
         whole.spans.iter().map(|span| serde_json::from_str(span).unwrap_or_default()).collect();
@@ -167,7 +177,7 @@ fn trace_json(whole: &WholeTrace) -> serde_json::Value {
         "client_request_id": trace.client_request_id,
         "request": trace.request_preview, "response": trace.response_preview,
         "time": trace.request_time, "duration": trace.duration_ms, "state": trace.state.as_str(),
-        "metadata": trace.metadata, "tags": trace.tags, "assessments": assessments,
+        "metadata": metadata, "tags": trace.tags, "assessments": assessments,
         "spans": spans, "runs": whole.runs, "prompts": whole.prompts,
     })
 }
@@ -178,8 +188,20 @@ fn assessment_json(one: &crate::Assessment) -> serde_json::Value {
         _ => None,
     };
     json!([
-        one.assessment_id, one.name, one.span_id, one.source_type, one.source_id, one.created, one.updated,
-        one.verdict.kind(), one.verdict.value(), error, one.rationale, one.metadata, one.overrides, one.valid,
+        one.assessment_id,
+        one.name,
+        one.span_id,
+        one.source_type,
+        one.source_id,
+        one.created,
+        one.updated,
+        one.verdict.kind(),
+        one.verdict.value(),
+        error,
+        one.rationale,
+        one.metadata,
+        one.overrides,
+        one.valid,
     ])
 }
 

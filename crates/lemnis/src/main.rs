@@ -50,7 +50,8 @@ fn main() -> ExitCode {
 fn is_own_command() -> bool {
     let commands = Cli::command();
     let verbs = Data::augment_subcommands(clap::Command::new("data"));
-    let named = Context::command_line().into_iter().skip(1).find(|word| commands.find_subcommand(word).is_some());
+    let named =
+        Context::command_line().into_iter().skip(1).find(|word| commands.find_subcommand(word).is_some());
     named.is_some_and(|word| verbs.find_subcommand(word).is_none())
 }
 

@@ -65,7 +65,8 @@ pub(super) async fn copy(
 
 async fn folder(transfer: &Transfer, from: &str, to: &str) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
-    let unreachable = |uri: &str, reason: String| (uri.to_owned(), format!("its files cannot be reached: {reason}"));
+    let unreachable =
+        |uri: &str, reason: String| (uri.to_owned(), format!("its files cannot be reached: {reason}"));
     let places = match (transfer.from_places.open(from).await, transfer.to_places.open(to).await) {
         (Ok(source), Ok(target)) => (source, target),
         (Err(reason), _) => {
@@ -91,7 +92,7 @@ async fn folder(transfer: &Transfer, from: &str, to: &str) -> Result<Outcome, Er
     for ((name, meta), id) in files.into_iter().zip(ids) {
         outcome.counts.source += 1;
         outcome.counts.source_bytes += meta.size;
-        let there = child(&target.path, &name);
+        let there = child(&target.path, &name)?;
         let stamp = format!("{} {}", meta.size, meta.last_modified.timestamp_millis());
         let receipt = receipts.get(&id).and_then(|text| text.split_once(' '));
         let here = present.get(&name).copied();
@@ -154,8 +155,10 @@ async fn list(place: &Place) -> Result<Vec<(String, ObjectMeta)>, Error> {
     Ok(files)
 }
 
-fn child(folder: &Path, name: &str) -> Path {
-    name.split('/').fold(folder.clone(), |path, part| path.join(part))
+/// The file `name` in `folder`, spelled as it is: joining parts would encode what is not ASCII.
+fn child(folder: &Path, name: &str) -> Result<Path, Error> {
+    Path::parse(format!("{folder}/{name}"))
+        .map_err(|error| Error::invalid(format!("{name:?} is no name of an artifact: {error}")))
 }
 
 /// Copies one file and returns the digest of what was sent. The target shows it whole or not at all.
@@ -165,14 +168,16 @@ async fn send(
     to: &Arc<dyn ObjectStore>,
     path: &Path,
 ) -> Result<String, Error> {
-    let mut content =
-        from.get(&meta.location).await.map_err(|error| failed("reading", &meta.location, error))?.into_stream();
+    let mut content = from
+        .get(&meta.location)
+        .await
+        .map_err(|error| failed("reading", &meta.location, error))?
+        .into_stream();
     let mut writer = BufWriter::with_capacity(to.clone(), path.clone(), PART_BYTES);
     let mut hash = DigestStream::default();
-    let writing = |error: std::io::Error| failed("writing", path, object_store::Error::Generic {
-        store: "artifacts",
-        source: error.into(),
-    });
+    let writing = |error: std::io::Error| {
+        failed("writing", path, object_store::Error::Generic { store: "artifacts", source: error.into() })
+    };
     while let Some(bytes) =
         content.try_next().await.map_err(|error| failed("reading", &meta.location, error))?
     {

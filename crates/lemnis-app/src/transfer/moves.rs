@@ -33,16 +33,14 @@ impl Moves {
             Record::LoggedModel(model) => {
                 let there = self.experiments.get(&model.experiment_id)?;
                 model.experiment_id = there.experiment_id;
-                let uri =
-                    below(&there.artifact_location, &["models", model.model_id.as_str(), "artifacts"]);
+                let uri = below(&there.artifact_location, &["models", model.model_id.as_str(), "artifacts"]);
                 Some((std::mem::replace(&mut model.artifact_uri, uri.clone()), uri))
             }
             Record::Trace(whole) => {
                 let trace = &mut whole.trace;
                 let there = self.experiments.get(&trace.experiment_id)?;
                 trace.experiment_id = there.experiment_id;
-                let uri =
-                    below(&there.artifact_location, &["traces", trace.trace_id.as_str(), "artifacts"]);
+                let uri = below(&there.artifact_location, &["traces", trace.trace_id.as_str(), "artifacts"]);
                 let location = trace.tags.get_mut(ARTIFACT_LOCATION_TAG);
                 location.map(|location| (std::mem::replace(location, uri.clone()), uri))
             }

@@ -12,8 +12,8 @@ use lemnis_tracking::{Error, Experiment, ExperimentId, Result};
 use super::schema::Schema;
 use super::side::Side;
 use super::{models, read, runs, traces, write};
-use crate::{Fail, Pending};
 use crate::sql::Connection;
+use crate::{Fail, Pending};
 
 pub(super) struct MlflowDatabase {
     side: Side,
@@ -51,7 +51,8 @@ impl MlflowDatabase {
 #[async_trait]
 impl Archive for MlflowDatabase {
     async fn experiments(&self) -> Result<Vec<Experiment>> {
-        self.read(|connection, schema| Box::pin(async move { read::experiments(connection, &schema).await })).await
+        self.read(|connection, schema| Box::pin(async move { read::experiments(connection, &schema).await }))
+            .await
     }
 
     async fn ids(&self, kind: Kind, experiment: Option<ExperimentId>) -> Result<Vec<String>> {
@@ -84,7 +85,8 @@ impl Archive for MlflowDatabase {
     }
 
     async fn left_out(&self) -> Result<Vec<(String, u64)>> {
-        self.read(|connection, schema| Box::pin(async move { read::left_out(connection, &schema).await })).await
+        self.read(|connection, schema| Box::pin(async move { read::left_out(connection, &schema).await }))
+            .await
     }
 
     async fn schema(&self) -> Result<String> {

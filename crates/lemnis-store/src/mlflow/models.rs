@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use lemnis_tracking::transfer::{ModelFamily, Record};
 use lemnis_tracking::{
-    Alias, ExperimentId, Lifecycle, LoggedMetric, LoggedModel, LoggedModelId, LoggedModelStatus, ModelVersion, Param,
-    RegisteredModel, RunId, Stage, Tag, rules,
+    Alias, ExperimentId, Lifecycle, LoggedMetric, LoggedModel, LoggedModelId, LoggedModelStatus,
+    ModelVersion, Param, RegisteredModel, RunId, Stage, Tag, rules,
 };
 
 use super::schema::Schema;
@@ -217,7 +217,8 @@ async fn versions(
         .each(connection, |row| {
             let number: u32 = row.try_get(1)?;
             let family = families.get_mut(row.try_get::<&str>(0)?);
-            let version = family.and_then(|family| family.versions.iter_mut().find(|one| one.version == number));
+            let version =
+                family.and_then(|family| family.versions.iter_mut().find(|one| one.version == number));
             if let Some(version) = version {
                 version.tags.push(Tag::new(row.try_get::<String>(2)?, row.try_get::<String>(3)?));
             }

@@ -4,14 +4,19 @@ use std::collections::HashMap;
 
 use lemnis_tracking::transfer::Record;
 use lemnis_tracking::{
-    Dataset, DatasetInput, ExperimentId, Lifecycle, Metric, ModelOutput, Param, Run, RunInfo, RunStatus, Tag, rules,
+    Dataset, DatasetInput, ExperimentId, Lifecycle, Metric, ModelOutput, Param, Run, RunInfo, RunStatus, Tag,
+    rules,
 };
 
 use super::schema::Schema;
 use crate::sql::{Columns as _, Connection, List, query};
 use crate::tracking::Done;
 
-pub(super) async fn read(connection: &mut Connection, schema: &Schema, ids: Vec<String>) -> Done<Vec<Record>> {
+pub(super) async fn read(
+    connection: &mut Connection,
+    schema: &Schema,
+    ids: Vec<String>,
+) -> Done<Vec<Record>> {
     let ids = List(ids);
     let sql = format!(
         "SELECT run_uuid, COALESCE({}, ''), experiment_id, COALESCE(user_id, ''), COALESCE(status, 'FINISHED'), \

@@ -12,7 +12,16 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("experiments", &["experiment_id", "name", "artifact_location", "lifecycle_stage"]),
     (
         "runs",
-        &["run_uuid", "experiment_id", "user_id", "status", "start_time", "end_time", "artifact_uri", "lifecycle_stage"],
+        &[
+            "run_uuid",
+            "experiment_id",
+            "user_id",
+            "status",
+            "start_time",
+            "end_time",
+            "artifact_uri",
+            "lifecycle_stage",
+        ],
     ),
     ("metrics", &["key", "value", "timestamp", "run_uuid", "step", "is_nan"]),
     ("params", &["key", "value", "run_uuid"]),
@@ -76,15 +85,15 @@ impl Schema {
 
     /// `table.column`, or NULL where there is none such; `kind` is `TEXT` or `BIGINT`.
     pub(super) fn or_null(&self, table: &str, column: &str, kind: &str) -> String {
-        if self.has(table, column) {
-            format!("{table}.{column}")
-        } else {
-            format!("CAST(NULL AS {kind})")
-        }
+        if self.has(table, column) { format!("{table}.{column}") } else { format!("CAST(NULL AS {kind})") }
     }
 
     /// A condition that leaves out other workspaces than the first one.
     pub(super) fn in_workspace(&self, table: &str) -> String {
-        if self.has(table, "workspace") { format!("{table}.workspace = 'default'") } else { "true".to_owned() }
+        if self.has(table, "workspace") {
+            format!("{table}.workspace = 'default'")
+        } else {
+            "true".to_owned()
+        }
     }
 }

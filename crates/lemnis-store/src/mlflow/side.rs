@@ -79,7 +79,8 @@ impl Side {
             Side::Postgres(database) => database.write(Isolation::Serializable, job).await,
             Side::Sqlite(connection) => {
                 let connection = connection.clone();
-                let ended = tokio::task::spawn_blocking(move || on_sqlite(&mut connection.lock(), begin, job));
+                let ended =
+                    tokio::task::spawn_blocking(move || on_sqlite(&mut connection.lock(), begin, job));
                 ended.await.unwrap_or_else(|_| Err(Error::fault(crate::Error::Stopped)))
             }
         }
@@ -91,13 +92,14 @@ where
     F: for<'c> FnOnce(&'c mut Connection) -> Pending<'c, Result<T, Fail<Error>>>,
 {
     let step = |connection: &mut Connection, sql: &str| match connection {
-        Connection::Sqlite(connection) => connection
-            .execute_batch(sql)
-            .map_err(|source| Fail::<Error>::Sql(source.into()).into_domain()),
+        Connection::Sqlite(connection) => {
+            connection.execute_batch(sql).map_err(|source| Fail::<Error>::Sql(source.into()).into_domain())
+        }
         _ => Ok(()),
     };
     step(connection, begin)?;
-    let result = at_once(job(connection)).unwrap_or_else(|| Err(Fail::Domain(Error::fault(crate::Error::Stopped))));
+    let result =
+        at_once(job(connection)).unwrap_or_else(|| Err(Fail::Domain(Error::fault(crate::Error::Stopped))));
     match result {
         Ok(value) => {
             step(connection, "COMMIT")?;

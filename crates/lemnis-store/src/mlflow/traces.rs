@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use lemnis_tracking::trace::{COST, SESSION, TOKEN_USAGE, TRACE_NAME_TAG};
 use lemnis_tracking::transfer::{Record, WholeTrace};
 use lemnis_tracking::{Assessment, ExperimentId, Trace, TraceId, TraceState, Verdict};
 use serde_json::Value;
@@ -10,14 +11,35 @@ use super::schema::Schema;
 use crate::sql::{Columns as _, Connection, List, query};
 use crate::tracking::Done;
 
-pub(super) async fn read(connection: &mut Connection, schema: &Schema, ids: Vec<String>) -> Done<Vec<Record>> {
+/// The parts of a trace's token usage that have columns.
+pub(super) const TOKENS: [&str; 6] = [
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation_input_tokens_above_1hr",
+];
+/// The parts of its cost.
+pub(super) const COSTS: [&str; 3] = ["input_cost", "output_cost", "total_cost"];
+
+pub(super) async fn read(
+    connection: &mut Connection,
+    schema: &Schema,
+    ids: Vec<String>,
+) -> Done<Vec<Record>> {
     let ids = List(ids);
+    let optional = |columns: &[&str], kind: &str| {
+        let columns = columns.iter().map(|column| schema.or_null("trace_info", column, kind));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    let texts = ["client_request_id", "request_preview", "response_preview", "trace_name", "session_id"];
     let sql = format!(
         "SELECT request_id, experiment_id, timestamp_ms, execution_time_ms, status, {}, {}, {} FROM trace_info \
          WHERE request_id IN (SELECT value FROM json_each(?))",
-        schema.or_null("trace_info", "client_request_id", "TEXT"),
-        schema.or_null("trace_info", "request_preview", "TEXT"),
-        schema.or_null("trace_info", "response_preview", "TEXT"),
+        optional(&texts, "TEXT"),
+        optional(&TOKENS, "BIGINT"),
+        optional(&COSTS, "DOUBLE PRECISION"),
     );
     let mut found: Vec<WholeTrace> = Vec::new();
     query(sql)
@@ -30,12 +52,36 @@ pub(super) async fn read(connection: &mut Connection, schema: &Schema, ids: Vec<
             trace.client_request_id = row.try_get(5)?;
             trace.request_preview = row.try_get(6)?;
             trace.response_preview = row.try_get(7)?;
+            if let Some(name) = row.try_get(8)? {
+                trace.tags.insert(TRACE_NAME_TAG.to_owned(), name);
+            }
+            if let Some(session) = row.try_get(9)? {
+                trace.metadata.insert(SESSION.to_owned(), session);
+            }
+            let mut usage = Vec::new();
+            for (place, key) in TOKENS.iter().enumerate() {
+                let tokens: Option<i64> = row.try_get(10 + place)?;
+                usage.extend(tokens.map(|tokens| format!("\"{key}\": {tokens}")));
+            }
+            let mut cost = Vec::new();
+            for (place, key) in COSTS.iter().enumerate() {
+                let dollars: Option<f64> = row.try_get(10 + TOKENS.len() + place)?;
+                cost.extend(dollars.map(|dollars| format!("\"{key}\": {dollars:?}")));
+            }
+            for (key, parts) in [(TOKEN_USAGE, usage), (COST, cost)] {
+                if !parts.is_empty() {
+                    trace.metadata.insert(key.to_owned(), format!("{{{}}}", parts.join(", ")));
+                }
+            }
             found.push(WholeTrace { trace, spans: Vec::new(), runs: Vec::new(), prompts: Vec::new() });
             Ok(())
         })
         .await?;
-    let places: HashMap<String, usize> =
-        found.iter().enumerate().map(|(place, one)| (one.trace.trace_id.as_str().to_owned(), place)).collect();
+    let places: HashMap<String, usize> = found
+        .iter()
+        .enumerate()
+        .map(|(place, one)| (one.trace.trace_id.as_str().to_owned(), place))
+        .collect();
     for (table, is_tag) in [("trace_tags", true), ("trace_request_metadata", false)] {
         let sql = format!(
             "SELECT request_id, key, COALESCE(value, '') FROM {table} \
@@ -47,7 +93,8 @@ pub(super) async fn read(connection: &mut Connection, schema: &Schema, ids: Vec<
                 let Some(place) = places.get(row.try_get::<&str>(0)?) else { return Ok(()) };
                 let trace = &mut found[*place].trace;
                 let texts = if is_tag { &mut trace.tags } else { &mut trace.metadata };
-                texts.insert(row.try_get(1)?, row.try_get(2)?);
+                // What has columns of its own counts there.
+                texts.entry(row.try_get(1)?).or_insert(row.try_get(2)?);
                 Ok(())
             })
             .await?;

@@ -39,8 +39,7 @@ pub(super) async fn logged(connection: &mut Connection, model: &LoggedModel) -> 
     for table in ["logged_model_tags", "logged_model_params", "logged_model_metrics"] {
         query(format!("DELETE FROM {table} WHERE model_id = ?")).bind(id).execute(connection).await?;
     }
-    let text =
-        |key: &String, value: &String| vec![id.into(), experiment.into(), key.into(), value.into()];
+    let text = |key: &String, value: &String| vec![id.into(), experiment.into(), key.into(), value.into()];
     let tags = model.tags.iter().map(|one| text(&one.key, &one.value)).collect();
     let head = "INSERT INTO logged_model_tags (model_id, experiment_id, tag_key, tag_value)";
     insert_many(connection, head, tags, "").await?;

@@ -33,7 +33,8 @@ pub(super) async fn run(connection: &mut Connection, schema: &Schema, run: &Run,
     };
     let points = run.metrics.iter().map(point).collect();
     let columns = "(run_uuid, key, value, timestamp, step, is_nan)";
-    insert_many(connection, &format!("INSERT INTO metrics {columns}"), points, "ON CONFLICT DO NOTHING").await?;
+    insert_many(connection, &format!("INSERT INTO metrics {columns}"), points, "ON CONFLICT DO NOTHING")
+        .await?;
     let mut latest: HashMap<&str, &Metric> = HashMap::new();
     for metric in &run.metrics {
         let place = |one: &Metric| (one.step, one.timestamp);
@@ -147,14 +148,13 @@ async fn dataset(connection: &mut Connection, run: &Run, input: &DatasetInput) -
     .bind(&dataset.profile)
     .execute(connection)
     .await?;
-    let known: String = query_scalar(
-        "SELECT dataset_uuid FROM datasets WHERE experiment_id = ? AND name = ? AND digest = ?",
-    )
-    .bind(experiment)
-    .bind(&dataset.name)
-    .bind(&dataset.digest)
-    .fetch_one(connection)
-    .await?;
+    let known: String =
+        query_scalar("SELECT dataset_uuid FROM datasets WHERE experiment_id = ? AND name = ? AND digest = ?")
+            .bind(experiment)
+            .bind(&dataset.name)
+            .bind(&dataset.digest)
+            .fetch_one(connection)
+            .await?;
     let uuid = stable_id(&["input", &known, id]);
     query(
         "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id) \
@@ -165,11 +165,8 @@ async fn dataset(connection: &mut Connection, run: &Run, input: &DatasetInput) -
     .bind(id)
     .execute(connection)
     .await?;
-    let tags = input
-        .tags
-        .iter()
-        .map(|tag| vec![(&uuid).into(), (&tag.key).into(), (&tag.value).into()])
-        .collect();
+    let tags =
+        input.tags.iter().map(|tag| vec![(&uuid).into(), (&tag.key).into(), (&tag.value).into()]).collect();
     let head = "INSERT INTO input_tags (input_uuid, name, value)";
     insert_many(connection, head, tags, "ON CONFLICT DO NOTHING").await?;
     Ok(())

@@ -1,10 +1,11 @@
 //! Traces into an MLflow database.
 
-use lemnis_tracking::trace::{SESSION, SpanRow, TOKEN_USAGE, TRACE_NAME_TAG};
+use lemnis_tracking::trace::{COST, SESSION, SpanRow, TOKEN_USAGE, TRACE_NAME_TAG};
 use lemnis_tracking::transfer::WholeTrace;
 use lemnis_tracking::{Assessment, Error, Trace, Verdict};
 
 use super::schema::Schema;
+use super::traces::{COSTS, TOKENS};
 use super::write_runs::stable_id;
 use crate::sql::{Connection, Value, insert_many, query};
 use crate::tracking::Done;
@@ -25,8 +26,17 @@ pub(super) async fn trace(connection: &mut Connection, schema: &Schema, whole: &
         }
     }
     put_row(connection, schema, trace).await?;
+    // What has columns of its own is kept there alone.
+    let promoted = |key: &str| match key {
+        TRACE_NAME_TAG => schema.has("trace_info", "trace_name"),
+        SESSION => schema.has("trace_info", "session_id"),
+        TOKEN_USAGE => schema.has("trace_info", "total_tokens"),
+        COST => schema.has("trace_info", "total_cost"),
+        _ => false,
+    };
     for (table, texts) in [("trace_tags", &trace.tags), ("trace_request_metadata", &trace.metadata)] {
-        let rows = texts.iter().map(|(key, value)| vec![id.into(), key.into(), value.into()]).collect();
+        let texts = texts.iter().filter(|(key, _)| !promoted(key));
+        let rows = texts.map(|(key, value)| vec![id.into(), key.into(), value.into()]).collect();
         insert_many(connection, &format!("INSERT INTO {table} (request_id, key, value)"), rows, "").await?;
     }
     if schema.has_table("spans") {
@@ -58,9 +68,10 @@ pub(super) async fn trace(connection: &mut Connection, schema: &Schema, whole: &
 }
 
 async fn put_row(connection: &mut Connection, schema: &Schema, trace: &Trace) -> Done<()> {
-    let usage: serde_json::Value =
-        trace.metadata.get(TOKEN_USAGE).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let tokens = |name: &str| Value::from(usage[name].as_i64());
+    let json = |key: &str| -> serde_json::Value {
+        trace.metadata.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    };
+    let (usage, cost) = (json(TOKEN_USAGE), json(COST));
     let mut columns: Vec<(&str, Value)> = vec![
         ("request_id", trace.trace_id.as_str().into()),
         ("experiment_id", trace.experiment_id.0.into()),
@@ -72,16 +83,12 @@ async fn put_row(connection: &mut Connection, schema: &Schema, trace: &Trace) ->
         ("response_preview", (&trace.response_preview).into()),
         ("trace_name", trace.tags.get(TRACE_NAME_TAG).into_value()),
         ("session_id", trace.metadata.get(SESSION).into_value()),
-        ("input_tokens", tokens("input_tokens")),
-        ("output_tokens", tokens("output_tokens")),
-        ("total_tokens", tokens("total_tokens")),
-        ("cache_read_input_tokens", tokens("cache_read_input_tokens")),
-        ("cache_creation_input_tokens", tokens("cache_creation_input_tokens")),
     ];
+    columns.extend(TOKENS.map(|name| (name, Value::from(usage[name].as_i64()))));
+    columns.extend(COSTS.map(|name| (name, Value::from(cost[name].as_f64()))));
     columns.retain(|(column, _)| schema.has("trace_info", column));
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let update: Vec<String> =
-        names.iter().skip(1).map(|name| format!("{name} = excluded.{name}")).collect();
+    let update: Vec<String> = names.iter().skip(1).map(|name| format!("{name} = excluded.{name}")).collect();
     let head = format!("INSERT INTO trace_info ({})", names.join(", "));
     let tail = format!("ON CONFLICT (request_id) DO UPDATE SET {}", update.join(", "));
     let row = columns.into_iter().map(|(_, value)| value).collect();
@@ -140,7 +147,8 @@ async fn put_assessment(
         Verdict::Feedback { error: Some(error), .. } => serde_json::to_string(error).ok(),
         _ => None,
     };
-    let metadata = (!one.metadata.is_empty()).then(|| serde_json::to_string(&one.metadata).unwrap_or_default());
+    let metadata =
+        (!one.metadata.is_empty()).then(|| serde_json::to_string(&one.metadata).unwrap_or_default());
     let (number, is_number) = one.verdict.number();
     let mut columns: Vec<(&str, Value)> = vec![
         ("assessment_id", (&one.assessment_id).into()),

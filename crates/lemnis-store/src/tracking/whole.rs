@@ -9,10 +9,8 @@ use crate::sql::{Columns as _, Connection, List, query};
 
 /// The runs with these ids, with row numbers; their metrics are the latest points.
 pub(crate) async fn runs(connection: &mut Connection, ids: List<String>) -> Done<Vec<(i64, Run)>> {
-    let sql = format!(
-        "SELECT {} FROM run r WHERE r.run_id IN (SELECT value FROM json_each(?))",
-        runs::COLUMNS
-    );
+    let sql =
+        format!("SELECT {} FROM run r WHERE r.run_id IN (SELECT value FROM json_each(?))", runs::COLUMNS);
     let rows = query(sql).bind(ids).fetch_all(connection).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -28,10 +28,9 @@ pub(super) async fn experiments(connection: &mut Connection) -> Done<Vec<Experim
     let mut tags: HashMap<i64, Vec<Tag>> = HashMap::new();
     query("SELECT experiment, key, value FROM experiment_tag ORDER BY experiment, key")
         .each(connection, |row| {
-            tags.entry(row.try_get(0)?).or_default().push(Tag::new(
-                row.try_get::<String>(1)?,
-                row.try_get::<String>(2)?,
-            ));
+            tags.entry(row.try_get(0)?)
+                .or_default()
+                .push(Tag::new(row.try_get::<String>(1)?, row.try_get::<String>(2)?));
             Ok(())
         })
         .await?;
@@ -150,8 +149,7 @@ pub(super) async fn left_out(connection: &mut Connection) -> Done<Vec<(String, u
         ("scorer", "scorers"),
         ("issue", "issues"),
     ] {
-        let count: i64 =
-            query_scalar(format!("SELECT count(*) FROM {table}")).fetch_one(connection).await?;
+        let count: i64 = query_scalar(format!("SELECT count(*) FROM {table}")).fetch_one(connection).await?;
         if count > 0 {
             found.push((what.to_owned(), u64::try_from(count).unwrap_or_default()));
         }

@@ -59,7 +59,8 @@ async fn put_row(connection: &mut Connection, run: &Run, at_ms: Millis) -> Done<
         .fetch_optional(connection)
         .await?;
     if let Some(row) = known {
-        for table in ["param", "tag", "metric_points", "latest_metric", "run_model", "run_dataset_tag", "run_dataset"]
+        for table in
+            ["param", "tag", "metric_points", "latest_metric", "run_model", "run_dataset_tag", "run_dataset"]
         {
             query(format!("DELETE FROM {table} WHERE run = ?")).bind(row).execute(connection).await?;
         }

@@ -36,7 +36,10 @@ impl MlflowFiles {
     pub(super) fn open(root: &Path) -> Result<Self> {
         let files = Self { root: root.to_owned(), found: Arc::default() };
         if files.experiment_folders()?.is_empty() {
-            return Err(Error::invalid(format!("{} is no mlruns folder: it holds no experiment", root.display())));
+            return Err(Error::invalid(format!(
+                "{} is no mlruns folder: it holds no experiment",
+                root.display()
+            )));
         }
         Ok(files)
     }
@@ -114,7 +117,8 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
 impl Archive for MlflowFiles {
     async fn experiments(&self) -> Result<Vec<Experiment>> {
         let files = self.clone();
-        aside(move || files.experiment_folders()?.iter().map(|(_, path)| runs::experiment(path)).collect()).await
+        aside(move || files.experiment_folders()?.iter().map(|(_, path)| runs::experiment(path)).collect())
+            .await
     }
 
     async fn ids(&self, kind: Kind, experiment: Option<ExperimentId>) -> Result<Vec<String>> {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use lemnis_tracking::transfer::{ModelFamily, Record};
 use lemnis_tracking::{
-    Alias, Error, ExperimentId, Lifecycle, LoggedMetric, LoggedModel, LoggedModelId, LoggedModelStatus, ModelVersion,
-    Param, RegisteredModel, Result, RunId, Stage,
+    Alias, Error, ExperimentId, Lifecycle, LoggedMetric, LoggedModel, LoggedModelId, LoggedModelStatus,
+    ModelVersion, Param, RegisteredModel, Result, RunId, Stage,
 };
 use serde::Deserialize;
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use lemnis_tracking::transfer::Record;
 use lemnis_tracking::{
-    Dataset, DatasetInput, Error, Experiment, ExperimentId, Lifecycle, Metric, ModelOutput, Param, RUN_NAME_TAG, Result,
-    Run, RunInfo, RunStatus, Tag, rules,
+    Dataset, DatasetInput, Error, Experiment, ExperimentId, Lifecycle, Metric, ModelOutput, Param,
+    RUN_NAME_TAG, Result, Run, RunInfo, RunStatus, Tag, rules,
 };
 use serde::Deserialize;
 
@@ -101,7 +101,12 @@ pub(super) fn read(folder: &Path) -> Result<Record> {
         model_outputs: Vec::new(),
     };
     for (key, path) in yaml::keys(&folder.join("metrics"))? {
-        run.metrics.extend(points(&key, &path)?.into_iter().map(|point| point.metric));
+        // What a point was measured on belongs to the logged model that it describes.
+        run.metrics.extend(points(&key, &path)?.into_iter().map(|point| Metric {
+            dataset_name: None,
+            dataset_digest: None,
+            ..point.metric
+        }));
     }
     edges(folder, &mut run)?;
     Ok(Record::Run(Box::new(run)))
@@ -135,7 +140,8 @@ pub(super) fn points(key: &str, path: &Path) -> Result<Vec<LoggedPoint>> {
         let line = line.map_err(|error| broken(error.to_string()))?;
         let parts: Vec<&str> = line.split_whitespace().collect();
         let (Some(time), Some(value)) = (parts.first(), parts.get(1)) else { continue };
-        let number = |text: &str| text.parse::<i64>().map_err(|_| broken(format!("{text:?} is no whole number")));
+        let number =
+            |text: &str| text.parse::<i64>().map_err(|_| broken(format!("{text:?} is no whole number")));
         let value: f64 = value.parse().map_err(|_| broken(format!("{value:?} is no number")))?;
         let step = parts.get(2).map(|text| number(text)).transpose()?.unwrap_or_default();
         let mut metric = Metric::new(key, rules::finite(value), number(time)?).at_step(step);

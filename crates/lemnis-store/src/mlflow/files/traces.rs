@@ -5,9 +5,7 @@ use std::path::Path;
 
 use lemnis_core::Millis;
 use lemnis_tracking::transfer::{Record, WholeTrace};
-use lemnis_tracking::{
-    Assessment, AssessmentError, Error, ExperimentId, Result, Trace, TraceState, Verdict,
-};
+use lemnis_tracking::{Assessment, AssessmentError, Error, ExperimentId, Result, Trace, TraceState, Verdict};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -112,7 +110,12 @@ pub(super) fn read(folder: &Path) -> Result<Record> {
     for (name, _) in yaml::keys(&assessments)? {
         trace.assessments.push(assessment(&trace, yaml::read(&assessments, &name)?, folder)?);
     }
-    Ok(Record::Trace(Box::new(WholeTrace { trace, spans: Vec::new(), runs: Vec::new(), prompts: Vec::new() })))
+    Ok(Record::Trace(Box::new(WholeTrace {
+        trace,
+        spans: Vec::new(),
+        runs: Vec::new(),
+        prompts: Vec::new(),
+    })))
 }
 
 fn assessment(trace: &Trace, meta: AssessmentMeta, folder: &Path) -> Result<Assessment> {

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use lemnis_tracking::{Error, Result, Tag};
-use serde::de::{DeserializeOwned, Deserializer};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer};
 
 /// The file that says what a folder is.
 pub(super) const META: &str = "meta.yaml";

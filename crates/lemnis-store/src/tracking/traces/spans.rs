@@ -79,7 +79,10 @@ pub(in crate::tracking) async fn put(connection: &mut Connection, id: &TraceId, 
 }
 
 /// The contents of the traces' spans, by start.
-pub(in crate::tracking) async fn contents(connection: &mut Connection, ids: &[TraceId]) -> Done<Vec<(TraceId, String)>> {
+pub(in crate::tracking) async fn contents(
+    connection: &mut Connection,
+    ids: &[TraceId],
+) -> Done<Vec<(TraceId, String)>> {
     let mut found = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         let mut sql = QueryBuilder::new("SELECT trace_id, content FROM span WHERE trace_id IN ");

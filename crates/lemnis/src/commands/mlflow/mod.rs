@@ -123,8 +123,10 @@ pub fn turned(mut words: Vec<OsString>, dir: &Path) -> Vec<OsString> {
 
 pub fn mlflow(context: &Context, command: &Mlflow) -> Result<u8, Failure> {
     if context.server.is_some() {
-        return Err(Failure::usage("--server does not go with this command: it works on the project's store itself")
-            .with_hint("run it where the server runs; the server may go on meanwhile"));
+        return Err(Failure::usage(
+            "--server does not go with this command: it works on the project's store itself",
+        )
+        .with_hint("run it where the server runs; the server may go on meanwhile"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -170,12 +172,15 @@ pub fn mlflow(context: &Context, command: &Mlflow) -> Result<u8, Failure> {
                     (Some(root), _) => root.clone(),
                     (None, Some(folder)) => folder.join("mlartifacts").display().to_string(),
                     (None, None) => {
-                        return Err(Failure::usage("a database server says nothing about where artifacts go")
-                            .with_hint("name a folder or an object store with --artifacts"));
+                        return Err(Failure::usage(
+                            "a database server says nothing about where artifacts go",
+                        )
+                        .with_hint("name a folder or an object store with --artifacts"));
                     }
                 };
                 let base = arguments.artifact_uri.clone();
-                let places = Outside::new(&context.dir, folder.map(Path::to_path_buf), Some(&root), base.clone())?;
+                let places =
+                    Outside::new(&context.dir, folder.map(Path::to_path_buf), Some(&root), base.clone())?;
                 Transfer {
                     from: store.clone(),
                     from_name: store_name,
@@ -236,7 +241,10 @@ mod tests {
     fn import_mlflow_is_mlflow_import_unless_a_repository_has_that_name() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(turn("lemnis import mlflow mlruns", dir.path()), "lemnis mlflow import mlruns");
-        assert_eq!(turn("lemnis --cd x --json export mlflow a", dir.path()), "lemnis --cd x --json mlflow export a");
+        assert_eq!(
+            turn("lemnis --cd x --json export mlflow a", dir.path()),
+            "lemnis --cd x --json mlflow export a"
+        );
         assert_eq!(turn("lemnis import ../data mlflow", dir.path()), "lemnis import ../data mlflow");
         assert_eq!(turn("lemnis import", dir.path()), "lemnis import");
         std::fs::create_dir(dir.path().join("mlflow")).unwrap();

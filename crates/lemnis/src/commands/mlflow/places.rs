@@ -103,7 +103,8 @@ impl Places for Outside {
         };
         if let Some(rest) = behind {
             let root = self.root.as_ref().ok_or_else(|| {
-                "they lie behind an MLflow server; name its --artifacts-destination with --artifacts".to_owned()
+                "they lie behind an MLflow server; name its --artifacts-destination with --artifacts"
+                    .to_owned()
             })?;
             if rest.split('/').any(|part| part == "..") {
                 return Err("the path leads out of its folder".to_owned());

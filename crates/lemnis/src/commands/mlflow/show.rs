@@ -92,13 +92,17 @@ pub fn report(context: &Context, report: &Report) -> Result<u8, Failure> {
         output::line(format!("… and {} more; --json tells all", report.conflicts.len() - TOLD));
     }
     if !report.left_out.is_empty() {
-        let left: Vec<String> = report.left_out.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let left: Vec<String> =
+            report.left_out.iter().map(|(what, count)| format!("{count} {what}")).collect();
         output::line(format!("{FAINT}not moved: {}{FAINT:#}", left.join(", ")));
     }
     output::line(match (report.ok, report.dry_run) {
         (true, true) => format!("{GOOD}✓{GOOD:#} nothing stands in the way; nothing was changed"),
         (true, false) => {
-            format!("{GOOD}✓{GOOD:#} counts and digests agree ({} of artifacts)", output::size(files.source_bytes))
+            format!(
+                "{GOOD}✓{GOOD:#} counts and digests agree ({} of artifacts)",
+                output::size(files.source_bytes)
+            )
         }
         (false, _) => format!("{BAD}✗{BAD:#} source and target differ"),
     });
