@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 
+import mlflow
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 
@@ -93,6 +94,8 @@ def model_of(client, model):
 
 
 def store(uri):
+    # Spans that lie among artifacts are looked for where this points.
+    mlflow.set_tracking_uri(uri)
     client = MlflowClient(uri, uri)
     found = {"experiments": {}, "runs": {}, "logged models": {}, "traces": {}, "models": {}}
     for experiment in client.search_experiments(view_type=ViewType.ALL, max_results=1000):

@@ -227,8 +227,11 @@ fn a_postgresql_store_comes_in_and_a_project_on_postgresql_takes_it() {
         eprintln!("skipped: Python has no psycopg2 (cargo xtask setup installs it)");
         return;
     }
-    let theirs = postgres.create("theirs").unwrap().replacen("postgres://", "postgresql://", 1);
-    home.fill(&theirs, &["traces"]);
+    let theirs = postgres.create("theirs").unwrap();
+    // SQLAlchemy takes the folder of a socket as a parameter only.
+    let socket = theirs.split('@').nth(1).unwrap().split('/').next().unwrap().replace("%2F", "/");
+    let uri = format!("postgresql:///theirs?host={socket}&user=postgres");
+    home.fill(&uri, &["traces"]);
     let ours = postgres.create("ours").unwrap();
     let output = lemnis(&home.project())
         .args(["import", "mlflow", &theirs, "--json"])
@@ -237,7 +240,7 @@ fn a_postgresql_store_comes_in_and_a_project_on_postgresql_takes_it() {
         .unwrap();
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
     let server = Up::start_with(&home.project(), &[("LEMNIS_DATABASE_URL", &ours)]);
-    home.compare(&theirs, &server.url, &[]);
+    home.compare(&uri, &server.url, &[]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{Fail, Fault as _, Pending};
 #[derive(Clone)]
 pub(super) enum Side {
     Sqlite(Arc<Mutex<Connection>>),
-    Postgres(postgres::Database),
+    Postgres(Arc<postgres::Database>),
 }
 
 impl Side {
@@ -37,7 +37,8 @@ impl Side {
 
     /// Connects to the PostgreSQL database at `url`.
     pub(super) async fn postgres(url: &str) -> Result<Self> {
-        Ok(Side::Postgres(postgres::Database::connect(url).await.map_err(Error::store)?))
+        let database = postgres::Database::connect(url).await.map_err(Error::store)?;
+        Ok(Side::Postgres(Arc::new(database)))
     }
 
     /// Runs `job` in a transaction that sees one moment of the database.
