@@ -230,7 +230,7 @@ fn a_postgresql_store_comes_in_and_a_project_on_postgresql_takes_it() {
     let theirs = postgres.create("theirs").unwrap();
     // SQLAlchemy takes the folder of a socket as a parameter only.
     let socket = theirs.split('@').nth(1).unwrap().split('/').next().unwrap().replace("%2F", "/");
-    let uri = format!("postgresql:///theirs?host={socket}&user=postgres");
+    let uri = format!("postgresql+psycopg2:///theirs?host={socket}&user=postgres");
     home.fill(&uri, &["traces"]);
     let ours = postgres.create("ours").unwrap();
     let output = lemnis(&home.project())
