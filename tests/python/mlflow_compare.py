@@ -14,7 +14,9 @@ from mlflow.tracking import MlflowClient
 
 
 def number(value):
-    return "nan" if math.isnan(value) else value
+    # Databases keep infinities as the largest numbers.
+    limit = sys.float_info.max
+    return "nan" if math.isnan(value) else min(max(value, -limit), limit)
 
 
 def files(client, run):
