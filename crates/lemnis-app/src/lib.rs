@@ -21,6 +21,7 @@ pub mod scaffold;
 pub mod settings;
 pub mod stage;
 pub mod table_diff;
+pub mod transfer;
 pub mod trigger;
 pub mod view;
 pub mod why;

@@ -13,13 +13,9 @@ pub struct Digest(String);
 impl Digest {
     /// The SHA-256 of `bytes`.
     pub fn sha256(bytes: &[u8]) -> Self {
-        let hash = Sha256::digest(bytes);
-        let mut text = String::with_capacity(7 + 64);
-        text.push_str("sha256:");
-        for byte in hash {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        Self(text)
+        let mut stream = DigestStream::default();
+        stream.update(bytes);
+        stream.finish()
     }
 
     /// An MD5 that DVC's files carry, with its `.dir` suffix where it names a directory.
@@ -47,6 +43,27 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The SHA-256 of bytes that come bit by bit.
+#[derive(Clone, Default)]
+pub struct DigestStream(Sha256);
+
+impl DigestStream {
+    /// Takes more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all of them.
+    pub fn finish(self) -> Digest {
+        let mut text = String::with_capacity(7 + 64);
+        text.push_str("sha256:");
+        for byte in self.0.finalize() {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        Digest(text)
     }
 }
 

@@ -11,7 +11,7 @@ mod leader;
 mod principal;
 
 pub use clock::{Clock, FixedClock, Millis, rfc3339};
-pub use digest::Digest;
+pub use digest::{Digest, DigestStream};
 pub use error::{Classify, ErrorKind};
 pub use event::{Event, EventLog, LogError};
 pub use file::write_whole;

@@ -11,6 +11,7 @@ mod events;
 mod flow;
 mod gate_reports;
 mod migrations;
+mod mlflow;
 mod names;
 mod points;
 mod postgres;
@@ -20,6 +21,7 @@ mod serving;
 mod sql;
 mod sqlite;
 mod tracking;
+mod transfer;
 mod webhook_sender;
 
 use std::path::Path;
@@ -31,6 +33,7 @@ use lemnis_core::Leader;
 
 pub use artifacts::{artifacts, artifacts_at};
 pub use error::Error;
+pub use mlflow::{MlflowStore, open_mlflow, open_mlflow_target};
 pub use remotes::{AskSecret, CloudEnvironment, open_remote};
 pub use webhook_sender::{HttpWebhookSender, WebhookSettings, webhook_sender};
 

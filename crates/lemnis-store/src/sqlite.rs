@@ -19,7 +19,7 @@ use crate::sql::{self, Connection};
 use crate::{Error, Fail, Fault, Pending};
 
 /// How long a job waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections that read at the same time.
 const READERS: usize = 4;
 /// Statements that a connection keeps prepared.
@@ -171,7 +171,7 @@ impl Readers {
 }
 
 /// The result of a job on SQLite, which never waits; `None` where it does wait.
-fn at_once<T>(mut job: Pending<'_, T>) -> Option<T> {
+pub(crate) fn at_once<T>(mut job: Pending<'_, T>) -> Option<T> {
     match job.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result),
         Poll::Pending => None,

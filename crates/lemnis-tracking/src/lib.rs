@@ -23,6 +23,7 @@ pub mod search;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
+pub mod transfer;
 pub mod webhook;
 
 pub use assessment::{Assessment, AssessmentChange, AssessmentError, Assessments, Verdict};

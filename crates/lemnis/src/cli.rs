@@ -57,6 +57,9 @@ pub enum Command {
     /// Look at runs
     #[command(subcommand)]
     Runs(Runs),
+    /// Move a whole MLflow store in or out, also spelled `import mlflow` and `export mlflow`
+    #[command(subcommand)]
+    Mlflow(crate::commands::mlflow::Mlflow),
     /// Look at registered models, and move their aliases through the gate
     #[command(subcommand)]
     Models(Models),

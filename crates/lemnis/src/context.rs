@@ -88,9 +88,11 @@ impl Context {
         })
     }
 
-    /// The words behind the program's name.
-    pub fn arguments() -> impl Iterator<Item = OsString> {
-        std::env::args_os().skip(1)
+    /// The program's name and the words behind it, in the order in which the command line knows them.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn command_line() -> Vec<OsString> {
+        let here = std::env::current_dir().unwrap_or_default();
+        crate::commands::mlflow::turned(std::env::args_os().collect(), &here)
     }
 
     /// `path` as the user meant it, from the directory to work in.

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::output::{Failure, exit};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(Context::command_line()) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -50,7 +50,8 @@ fn main() -> ExitCode {
 fn is_own_command() -> bool {
     let commands = Cli::command();
     let verbs = Data::augment_subcommands(clap::Command::new("data"));
-    let named = Context::arguments().find(|word| commands.find_subcommand(word).is_some());
+    let named =
+        Context::command_line().into_iter().skip(1).find(|word| commands.find_subcommand(word).is_some());
     named.is_some_and(|word| verbs.find_subcommand(word).is_none())
 }
 
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         }
         Command::Validate(arguments) => commands::check::validate(&context, arguments),
         Command::Drift(arguments) => commands::check::drift(&context, arguments),
+        Command::Mlflow(command) => commands::mlflow::mlflow(&context, command),
         Command::Runs(arguments) => commands::runs::runs(&context, arguments).map(|()| 0),
         Command::Models(arguments) => commands::models::models(&context, arguments),
         Command::Gate(arguments) => commands::gate::gate(&context, arguments),

@@ -79,6 +79,18 @@ pub async fn open(
     Ok(app)
 }
 
+/// The project's state and its artifacts alone, for commands that move them; a server may work on them meanwhile.
+pub async fn stores(project: &Project, place: &Place) -> Result<(Arc<Store>, Arc<dyn ObjectStore>), Failure> {
+    for dir in [project.state_dir(), project.artifacts_dir()] {
+        std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
+    }
+    let store = match &place.database {
+        Some(url) => Store::connect(url).await?,
+        None => Store::open(&project.database()).await?,
+    };
+    Ok((Arc::new(store), artifacts(project, place).await?))
+}
+
 async fn artifacts(project: &Project, place: &Place) -> Result<Arc<dyn ObjectStore>, Failure> {
     let Some(url) = place.artifacts.clone() else {
         return Ok(lemnis_store::artifacts(&project.artifacts_dir())?);

@@ -50,7 +50,7 @@ pub(crate) async fn read(connection: &mut Connection, run: i64, key: &str) -> Re
     Ok(points)
 }
 
-fn unpack(bytes: &[u8], points: &mut Vec<Point>) -> Result<(), Error> {
+pub(crate) fn unpack(bytes: &[u8], points: &mut Vec<Point>) -> Result<(), Error> {
     codec::decode(bytes, points).ok_or_else(|| Error::column(0, "the points are damaged"))
 }
 

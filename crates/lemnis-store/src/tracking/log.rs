@@ -146,7 +146,7 @@ pub(super) fn point(metric: &Metric) -> Point {
 
 /// Adds points by run and key, and to each run's latest ones, always in the same order, so that two transactions never
 /// wait for each other.
-pub(super) async fn put_points(
+pub(crate) async fn put_points(
     connection: &mut Connection,
     series: BTreeMap<(i64, i64), Vec<Point>>,
 ) -> Result<(), sql::Error> {

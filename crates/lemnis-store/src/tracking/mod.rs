@@ -20,15 +20,17 @@ mod served;
 mod traces;
 mod versions;
 mod webhooks;
+pub(crate) mod whole;
 
 use lemnis_tracking::{Error, Tag};
 
 use crate::Fail;
 use crate::sql::{self, Columns};
+pub(crate) use log::put_points;
 pub(crate) use point_queue::PointQueue;
 
 /// How a job on a connection ends.
-type Done<T> = Result<T, Fail<Error>>;
+pub(crate) type Done<T> = Result<T, Fail<Error>>;
 
 /// `limit + 1` as SQL takes it: the row too many says that there is a next page.
 fn one_more(limit: usize) -> i64 {
@@ -45,7 +47,7 @@ fn tag(row: &impl Columns, first: usize) -> Result<Tag, sql::Error> {
 }
 
 /// What is kept for a metric's value: a finite number and whether it stands for NaN.
-fn kept(value: f64) -> (f64, bool) {
+pub(crate) fn kept(value: f64) -> (f64, bool) {
     if value.is_nan() { (0.0, true) } else { (lemnis_tracking::rules::finite(value), false) }
 }
 

@@ -107,6 +107,17 @@ pub(super) async fn find(connection: &mut Connection, name: &str, number: u32) -
     Ok(found)
 }
 
+/// Every version of a model that is not deleted, by number.
+pub(super) async fn all(connection: &mut Connection, name: &str) -> Done<Vec<ModelVersion>> {
+    let mut sql = QueryBuilder::new(SELECT);
+    sql.push(" WHERE NOT m.deleted AND m.model = ").push_bind(name);
+    sql.push(" ORDER BY m.version");
+    let rows = sql.build().fetch_all(connection).await?;
+    let mut versions = rows.iter().map(version).collect::<Result<Vec<_>, _>>()?;
+    load(connection, &mut versions).await?;
+    Ok(versions)
+}
+
 async fn found(connection: &mut Connection, name: &str, number: u32) -> Done<ModelVersion> {
     Ok(find(connection, name, number).await?.ok_or_else(|| Error::no_version(name, number))?)
 }

@@ -178,6 +178,42 @@ impl Span {
     }
 }
 
+impl SpanRow {
+    /// The row of a span whose stored content is `text`; `None` where that is no span. The content stays as it is.
+    pub fn of_content(text: &str) -> Option<Self> {
+        let content: Value = serde_json::from_str(text).ok()?;
+        let bytes = |name: &str| STANDARD.decode(content[name].as_str()?).ok();
+        // Texts that are no JSON were written by older clients.
+        let read = |value: &Value| match value {
+            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
+            other => other.clone(),
+        };
+        let attributes = content["attributes"].as_object()?;
+        let attributes = attributes.iter().map(|(name, value)| (name.clone(), read(value))).collect();
+        let status = match content["status"]["code"].as_str() {
+            Some("STATUS_CODE_OK" | "OK") => SpanStatus::Ok,
+            Some("STATUS_CODE_ERROR" | "ERROR") => SpanStatus::Error,
+            _ => SpanStatus::Unset,
+        };
+        let span = Span {
+            trace_id: TraceId::from(""),
+            otel_trace_id: bytes("trace_id")?,
+            span_id: bytes("span_id")?,
+            parent_id: bytes("parent_span_id").filter(|id| !id.is_empty()),
+            name: content["name"].as_str()?.to_owned(),
+            start_ns: content["start_time_unix_nano"].as_i64()?,
+            end_ns: content["end_time_unix_nano"].as_i64(),
+            status,
+            status_message: None,
+            attributes,
+            events: Vec::new(),
+            links: Vec::new(),
+            resource: Attributes::new(),
+        };
+        Some(Self { content: text.to_owned(), ..span.row() })
+    }
+}
+
 /// Lower-case hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

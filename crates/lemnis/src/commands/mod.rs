@@ -3,6 +3,7 @@
 pub mod check;
 pub mod data;
 pub mod gate;
+pub mod mlflow;
 pub mod models;
 pub mod reproduce;
 pub mod retrain;

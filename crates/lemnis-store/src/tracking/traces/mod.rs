@@ -1,9 +1,9 @@
 //! The port of traces.
 
 mod measure;
-mod rows;
+pub(super) mod rows;
 mod search;
-mod spans;
+pub(super) mod spans;
 
 use std::collections::BTreeMap;
 

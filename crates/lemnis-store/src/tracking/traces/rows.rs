@@ -40,7 +40,7 @@ pub(super) fn trace(row: &Row) -> Result<Trace, sql::Error> {
 }
 
 /// The traces with these ids that are there.
-pub(super) async fn load(connection: &mut Connection, ids: &[TraceId]) -> Done<Vec<Trace>> {
+pub(in crate::tracking) async fn load(connection: &mut Connection, ids: &[TraceId]) -> Done<Vec<Trace>> {
     let mut found = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         let mut sql = QueryBuilder::new(format!("SELECT {COLUMNS} FROM trace t WHERE t.trace_id IN "));
@@ -110,7 +110,7 @@ pub(super) async fn put(connection: &mut Connection, mut trace: Trace) -> Done<(
 }
 
 /// Writes a trace's row, tags and metadata; tags and metadata that it does not name stay.
-pub(super) async fn save(connection: &mut Connection, trace: &Trace) -> Done<()> {
+pub(in crate::tracking) async fn save(connection: &mut Connection, trace: &Trace) -> Done<()> {
     let usage: serde_json::Value =
         trace.metadata.get(TOKEN_USAGE).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let tokens = |name: &str| usage[name].as_i64();

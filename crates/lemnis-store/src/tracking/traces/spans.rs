@@ -46,7 +46,7 @@ async fn stored(connection: &mut Connection, id: &TraceId) -> Done<Vec<Stored>> 
     Ok(found)
 }
 
-async fn put(connection: &mut Connection, id: &TraceId, row: &SpanRow) -> Done<()> {
+pub(in crate::tracking) async fn put(connection: &mut Connection, id: &TraceId, row: &SpanRow) -> Done<()> {
     query(
         "INSERT INTO span (trace_id, span_id, parent_id, name, kind, status, start_ns, end_ns, usage, cost, \
          input_cost, output_cost, total_cost, model, provider, content) \
@@ -79,7 +79,10 @@ async fn put(connection: &mut Connection, id: &TraceId, row: &SpanRow) -> Done<(
 }
 
 /// The contents of the traces' spans, by start.
-pub(super) async fn contents(connection: &mut Connection, ids: &[TraceId]) -> Done<Vec<(TraceId, String)>> {
+pub(in crate::tracking) async fn contents(
+    connection: &mut Connection,
+    ids: &[TraceId],
+) -> Done<Vec<(TraceId, String)>> {
     let mut found = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         let mut sql = QueryBuilder::new("SELECT trace_id, content FROM span WHERE trace_id IN ");
