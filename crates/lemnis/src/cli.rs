@@ -57,6 +57,8 @@ pub enum Command {
     /// Look at runs
     #[command(subcommand)]
     Runs(Runs),
+    /// Propose the next hyperparameters to try in an experiment
+    Suggest(crate::commands::suggest::Suggest),
     /// Look at registered models, and move their aliases through the gate
     #[command(subcommand)]
     Models(Models),
