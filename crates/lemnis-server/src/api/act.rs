@@ -101,6 +101,9 @@ pub(super) fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {
 /// The body as `T`; an empty one is an empty object. The content type does not matter: there is one format.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     let body: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    if crate::mlflow::nul::is_in_body(body) {
+        return Err(ApiError::invalid(crate::mlflow::nul::REFUSAL));
+    }
     serde_json::from_slice(body)
         .map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
 }
