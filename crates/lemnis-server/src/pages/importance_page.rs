@@ -88,9 +88,12 @@ pub(crate) fn render(ui: &Chrome, view: &Explained) -> Rendered {
     ImportancePage { ui, section: "/runs", live_ms: 0, view, bars, pairs, pictures }.render()
 }
 
+/// From a param's text to where it stands.
+type Place = dyn Fn(&str) -> Option<f64>;
+
 /// Where a param's values stand, between 0 and 1, and the labels below.
 struct Scale {
-    place: Box<dyn Fn(&str) -> Option<f64>>,
+    place: Box<Place>,
     labels: Vec<(f64, String)>,
 }
 
