@@ -76,6 +76,8 @@ pub struct App {
     pub deploying: tokio::sync::Mutex<()>,
     /// Held while a verdict is reacted to, so that two verdicts never start two retrains.
     pub reacting: tokio::sync::Mutex<()>,
+    /// Held while runs are begun for suggested params, so that two workers never get the same point.
+    pub suggesting: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for App {

@@ -20,6 +20,7 @@ pub mod retrain;
 pub mod scaffold;
 pub mod settings;
 pub mod stage;
+pub mod suggest;
 pub mod table_diff;
 pub mod transfer;
 pub mod trigger;

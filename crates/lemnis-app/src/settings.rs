@@ -12,6 +12,7 @@ use lemnis_tracking::gate::{Approval, Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::suggest::SearchSettings;
 use crate::trigger::{self, Trigger};
 
 /// The file's name, beside `dvc.yaml` and `params.yaml`.
@@ -32,6 +33,9 @@ pub struct Settings {
     /// What is served, by endpoint name.
     #[serde(default)]
     pub endpoints: IndexMap<String, EndpointSettings>,
+    /// What is searched in experiments, by their name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub experiments: IndexMap<String, SearchSettings>,
     /// What new data on a branch starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
@@ -325,6 +329,9 @@ impl Settings {
         }
         for (name, model) in &settings.models {
             model.check().map_err(|problem| format!("models.{name}: {problem}"))?;
+        }
+        for (name, search) in &settings.experiments {
+            search.check().map_err(|problem| format!("experiments.{name}: {problem}"))?;
         }
         let paths = settings
             .models

@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use subtle::ConstantTimeEq;
 
+use crate::mlflow::nul;
+
 /// Who may use the server.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
@@ -25,6 +27,9 @@ pub struct Access {
 pub(crate) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     if let Some(refusal) = refuse(&access, request.method(), request.uri().path(), request.headers()) {
         return refusal;
+    }
+    if nul::is_in_uri(request.uri()) {
+        return refusal(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", nul::REFUSAL);
     }
     let mut answer = next.run(request).await;
     let headers = answer.headers_mut();

@@ -262,3 +262,30 @@ async fn a_version_comes_only_from_the_run_that_is_named() {
         .await;
     assert_eq!(found["model_version"]["aliases"], json!(["champion"]));
 }
+
+#[tokio::test]
+async fn nul_is_refused_in_bodies_queries_and_paths() {
+    let server = server().await;
+    let made = server.post("runs/create", json!({"experiment_id": "0"})).await;
+    let id = made["run"]["info"]["run_id"].as_str().unwrap();
+    let point = json!({"run_id": id, "key": "a\u{0}", "value": 1.0, "timestamp": 1});
+    let tag = json!({"run_id": id, "key": "note", "value": "a\u{0}b"});
+    let batch = json!({"run_id": id, "params": [{"key": "note", "value": "a\u{0}b"}]});
+    let search = json!({"experiment_ids": ["0"], "filter": "params.note = 'a\u{0}'"});
+    for (method, path, body) in [
+        ("POST", "runs/log-metric", point),
+        ("POST", "runs/set-tag", tag.clone()),
+        ("POST", "runs/set-tag", Value::String(tag.to_string())),
+        ("POST", "runs/log-batch", batch),
+        ("POST", "runs/search", search),
+        ("GET", "experiments/get-by-name?experiment_name=a%00", Value::Null),
+        ("GET", "logged-models/m-%00", Value::Null),
+    ] {
+        let (status, code, message) =
+            server.refused(method, &format!("/api/2.0/mlflow/{path}"), body.clone()).await;
+        assert_eq!((status, code.as_str()), (400, "INVALID_PARAMETER_VALUE"), "{path} {body}");
+        assert_eq!(message, "A text must not contain the character NUL (U+0000).", "{path} {body}");
+    }
+    let escaped = json!({"run_id": id, "key": "note", "value": "a\\u0000b"});
+    server.post("runs/set-tag", escaped).await;
+}

@@ -43,6 +43,13 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A text holds a character that the database cannot keep.
+    #[error("a text must not contain the character NUL (U+0000)")]
+    Nul {
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The database cannot be reached now.
     #[error("the database cannot be reached")]
     Away {
@@ -98,9 +105,10 @@ impl Error {
     }
 
     fn statement(source: sql::Error) -> Self {
-        match source.is_away() {
-            true => Error::Away { source: Box::new(source) },
-            false => Error::Sql { source: Box::new(source) },
+        match (source.is_away(), source.is_nul()) {
+            (true, _) => Error::Away { source: Box::new(source) },
+            (_, true) => Error::Nul { source: Box::new(source) },
+            _ => Error::Sql { source: Box::new(source) },
         }
     }
 }
@@ -108,7 +116,7 @@ impl Error {
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::Remote { .. } => ErrorKind::Invalid,
+            Error::Remote { .. } | Error::Nul { .. } => ErrorKind::Invalid,
             Error::Away { .. } | Error::Open { away: true, .. } | Error::Lost { away: true, .. } => {
                 ErrorKind::Unavailable
             }

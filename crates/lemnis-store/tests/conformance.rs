@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lemnis_core::{Event, EventLog};
+use lemnis_core::{Classify, ErrorKind, Event, EventLog};
 use lemnis_quality::{Outcome, Verdict, VerdictKind, Verdicts};
 use lemnis_store::Store;
 use lemnis_testkit::Postgres;
@@ -35,10 +35,20 @@ async fn every_port_holds_its_contract_on_postgresql() {
     let store = async |name: &str| Store::connect(&server.create(name).unwrap()).await.unwrap();
     tracking_conformance(&store("tracking").await).await;
     genai_conformance(&store("genai").await).await;
+    nul_is_a_callers_mistake(&store("nul").await).await;
     lemnis_flow::testing::queue_conformance(&store("flow").await).await;
     lemnis_serving::testing::rollouts_conformance(&store("serving").await).await;
     events(&store("events").await).await;
     verdicts(&store("verdicts").await).await;
+}
+
+/// PostgreSQL keeps no text with NUL: that is told as such, and the store goes on.
+async fn nul_is_a_callers_mistake(store: &Store) {
+    let run = Runs::create(store, &NewRun::new(ExperimentId::DEFAULT, 1)).await.unwrap();
+    let batch = Batch { params: vec![Param::new("a", "b\0")], ..Batch::default() };
+    let refused = Runs::log(store, &run.info.run_id, &batch).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    assert!(Runs::get(store, &run.info.run_id).await.unwrap().unwrap().params.is_empty());
 }
 
 #[tokio::test]

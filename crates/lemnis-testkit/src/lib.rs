@@ -73,5 +73,6 @@ pub async fn app(dir: &Path, clock: Arc<dyn Clock>) -> Result<Arc<App>, Error> {
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),
         reacting: tokio::sync::Mutex::new(()),
+        suggesting: tokio::sync::Mutex::new(()),
     }))
 }

@@ -20,6 +20,7 @@ pub mod rules;
 mod run;
 pub mod scorer;
 pub mod search;
+pub mod suggest;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

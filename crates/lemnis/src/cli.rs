@@ -60,6 +60,8 @@ pub enum Command {
     /// Move a whole MLflow store in or out, also spelled `import mlflow` and `export mlflow`
     #[command(subcommand)]
     Mlflow(crate::commands::mlflow::Mlflow),
+    /// Propose the next hyperparameters to try in an experiment
+    Suggest(crate::commands::suggest::Suggest),
     /// Look at registered models, and move their aliases through the gate
     #[command(subcommand)]
     Models(Models),

@@ -75,6 +75,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Gate(arguments) => commands::gate::gate(&context, arguments),
         Command::Deploy(arguments) => commands::models::deploy(&context, arguments).map(|()| 0),
         Command::Rollback(arguments) => commands::models::rollback(&context, arguments).map(|()| 0),
+        Command::Suggest(arguments) => commands::suggest::suggest(&context, arguments).map(|()| 0),
         Command::Reproduce(arguments) => commands::reproduce::reproduce(&context, arguments),
         Command::Why(arguments) => commands::why::why(&context, arguments).map(|()| 0),
         Command::Prepare(arguments) => commands::stage::prepare(&context, arguments).map(|()| 0),

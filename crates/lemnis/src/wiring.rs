@@ -74,6 +74,7 @@ pub async fn open(
         registering: tokio::sync::Mutex::new(()),
         deploying: tokio::sync::Mutex::new(()),
         reacting: tokio::sync::Mutex::new(()),
+        suggesting: tokio::sync::Mutex::new(()),
     });
     release::restore(&app).await?;
     Ok(app)

@@ -87,20 +87,23 @@ pub(super) async fn stage_run(State(server): State<Server>, body: Bytes) -> Answ
 
 /// Carries an act out even when the caller goes away in the middle of it: what is stored and what is routed change
 /// together or not at all.
-async fn to_the_end(act: impl Future<Output = Answer> + Send + 'static) -> Answer {
+pub(super) async fn to_the_end(act: impl Future<Output = Answer> + Send + 'static) -> Answer {
     match tokio::spawn(act).await {
         Ok(answer) => answer,
         Err(error) => Err(ApiError::internal(format!("the act broke off: {error}"))),
     }
 }
 
-fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {
+pub(super) fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {
     target.split_once(':').ok_or_else(|| ApiError::invalid(format!("{target:?} names no act: use NAME:VERB")))
 }
 
 /// The body as `T`; an empty one is an empty object. The content type does not matter: there is one format.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     let body: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    if crate::mlflow::nul::is_in_body(body) {
+        return Err(ApiError::invalid(crate::mlflow::nul::REFUSAL));
+    }
     serde_json::from_slice(body)
         .map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
 }
@@ -112,12 +115,12 @@ fn named(name: &str, body: &Bytes) -> Result<Value, ApiError> {
     Ok(Value::Object(fields))
 }
 
-fn from<T: DeserializeOwned>(fields: Value) -> Result<T, ApiError> {
+pub(super) fn from<T: DeserializeOwned>(fields: Value) -> Result<T, ApiError> {
     serde_json::from_value(fields)
         .map_err(|error| ApiError::invalid(format!("the body is not as expected: {error}")))
 }
 
-fn answer(value: impl serde::Serialize) -> Answer {
+pub(super) fn answer(value: impl serde::Serialize) -> Answer {
     serde_json::to_value(value)
         .map(Json)
         .map_err(|error| ApiError::invalid(format!("the answer is not JSON: {error}")))

@@ -4,6 +4,7 @@
 
 mod act;
 mod error;
+mod experiments;
 mod read;
 
 use axum::Router;
@@ -33,5 +34,6 @@ pub(crate) fn routes() -> Router<Server> {
         .route("/api/v1/verdicts", get(read::verdicts).post(act::verdict))
         .route("/api/v1/stage-runs", axum::routing::post(act::stage_run))
         .route("/api/v1/why/{name}", get(read::why))
+        .merge(experiments::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }

@@ -11,10 +11,10 @@ use super::ApiError;
 use crate::Server;
 
 type Answer = Result<Json<Value>, ApiError>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// The query, or an answer in this API's own form that says what is wrong with it.
-fn asked<T>(query: Asked<T>) -> Result<T, ApiError> {
+pub(super) fn asked<T>(query: Asked<T>) -> Result<T, ApiError> {
     query.map(|Query(query)| query).map_err(|rejection| ApiError::invalid(rejection.body_text()))
 }
 

@@ -53,6 +53,9 @@ impl IntoResponse for Failure {
                 tracing::error!(error = chain(&error), "a tracking request found no database");
                 (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", chain(&error))
             }
+            Failure::Domain(error @ Error::Store { kind: ErrorKind::Invalid, .. }) => {
+                (StatusCode::BAD_REQUEST, Code::InvalidParameterValue.as_str(), error_of_store(&error))
+            }
             Failure::Domain(error @ Error::Store { .. }) => {
                 tracing::error!(error = chain(&error), "a tracking request failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", chain(&error))
@@ -121,6 +124,11 @@ fn io_kind(error: &object_store::Error) -> Option<std::io::ErrorKind> {
         cause = error.source();
     }
     None
+}
+
+/// What the store says, without the words of its database.
+fn error_of_store(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The error with its causes.

@@ -10,6 +10,7 @@ use lemnis_tracking::{Code, Error, Param, Result, Tag, rules};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::nul;
 
 /// The largest JSON body; a dataset's profile alone may have 16 MB.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -48,7 +49,11 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers)?;
-        Ok(Self(read(body).await?))
+        let bytes = read(body).await?;
+        if nul::may_be_in(&bytes) {
+            from_body(&bytes)?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -84,6 +89,9 @@ fn from_body(bytes: &[u8]) -> Result<Map<String, Value>> {
         Value::String(inner) => parse(inner.as_bytes())?,
         value => value,
     };
+    if nul::may_be_in(bytes) && nul::is_in(&value) {
+        return Err(Error::invalid(nul::REFUSAL));
+    }
     match value {
         Value::Object(map) => one_spelling(map),
         Value::Null => Ok(Map::new()),

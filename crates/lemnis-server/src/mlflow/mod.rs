@@ -15,6 +15,7 @@ mod logged_models;
 mod logging;
 mod metrics;
 mod model_versions;
+pub(crate) mod nul;
 mod registered_models;
 mod runs;
 mod source;

@@ -32,7 +32,7 @@ impl Asked {
     }
 }
 
-fn chrome(server: &Server, fragment: bool) -> Chrome {
+pub(super) fn chrome(server: &Server, fragment: bool) -> Chrome {
     let root = server.app.project.root();
     let directory = || root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let settings = server.app.project.settings_if_any().ok().flatten();
@@ -41,7 +41,7 @@ fn chrome(server: &Server, fragment: bool) -> Chrome {
 }
 
 /// A page, or why there is none.
-fn page(ui: &Chrome, found: Result<Rendered, lemnis_app::Error>) -> Response {
+pub(super) fn page(ui: &Chrome, found: Result<Rendered, lemnis_app::Error>) -> Response {
     match found {
         Ok(rendered) => html(StatusCode::OK, rendered),
         Err(error) => failure(ui, &error),

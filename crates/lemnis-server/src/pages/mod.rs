@@ -9,6 +9,7 @@ mod chrome;
 mod endpoint_page;
 mod handlers;
 mod html;
+mod importance_page;
 mod loop_map;
 mod plot;
 mod render;
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Router<Server> {
         .route("/data", get(handlers::data))
         .route("/runs", get(handlers::runs))
         .route("/runs/{id}", get(handlers::run))
+        .route("/experiments/{name}/importance", get(importance_page::show))
         .route("/models", get(handlers::models))
         .route("/models/{name}", get(handlers::model))
         .route("/endpoints", get(handlers::endpoints))

@@ -14,10 +14,11 @@ use lemnis_server::{Access, Server};
 
 use driver::{Browser, Problem};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/",
     "/data",
     "/runs",
+    "/experiments/0/importance?metric=roc_auc",
     "/models",
     "/models/churn",
     "/endpoints",

@@ -55,6 +55,11 @@ impl Error {
         ) || self.has_code(AWAY)
     }
 
+    /// A text holds NUL, which PostgreSQL cannot keep: its `character_not_in_repertoire`.
+    pub(crate) fn is_nul(&self) -> bool {
+        self.has_code(&["22021"])
+    }
+
     fn has_code(&self, codes: &[&str]) -> bool {
         let Error::Postgres(error) = self else { return false };
         let code = error.as_database_error().and_then(|error| error.code());

@@ -9,6 +9,7 @@ pub mod reproduce;
 pub mod retrain;
 pub mod runs;
 pub mod stage;
+pub mod suggest;
 pub mod trigger;
 pub mod up;
 pub mod why;
