@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations![
     7 "evaluation" "0007_evaluation";
     8 "webhooks" "0008_webhooks";
     9 "metric points" "0009_metric_points";
+    10 "newest runs" "0010_newest_runs";
 ];
 
 const TABLE_SQLITE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, \
