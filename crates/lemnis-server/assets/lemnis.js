@@ -7,7 +7,9 @@
   const model = location.hash.match(/^#\/models\/([^/?]+)/);
   if (run) return location.replace("/runs/" + run[1]);
   if (model) return location.replace("/models/" + model[1]);
-  if (location.hash.startsWith("#/experiments")) return location.replace("/runs");
+  const experiment = location.hash.match(/^#\/experiments\/([^/?]+)/);
+  if (experiment) return location.replace("/runs?experiment=" + experiment[1]);
+  if (location.hash.startsWith("#/experiments")) return location.replace("/experiments");
   const main = document.querySelector("main[data-live]");
   if (!main || !window.fetch || !window.DOMParser) return;
   const note = document.querySelector(".live-note");

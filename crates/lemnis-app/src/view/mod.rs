@@ -11,6 +11,7 @@ mod flows;
 mod load;
 mod models;
 mod overview;
+mod preview;
 mod runs;
 
 pub use common::{EventRow, KeyValue, Moment, State, VerdictRow};
@@ -22,12 +23,13 @@ pub use endpoints::{
 };
 pub use flows::{EventList, FlowList, FlowRow, VerdictList};
 pub use load::{
-    compare, curves, data, endpoint, endpoints, events, experiments, flow_runs, model, models, overview, run, run_info,
-    runs, verdicts,
+    compare, curves, data, endpoint, endpoints, events, experiments, flow_runs, model, models, overview, run,
+    run_info, runs, verdicts,
 };
 pub use models::{BootstrapRow, CheckRow, GateRow, ModelDetail, ModelList, ModelRow, VersionRow};
 pub use overview::{Lobe, Overview, Station, StationKey};
+pub use preview::{Preview, Previewed, preview};
 pub use runs::{
-    ArtifactRow, Curve, DatasetRow, ExperimentLine, ExperimentRow, Lineage, MetricPoint, MetricSeries, RunComparison,
-    RunDetail, RunList, RunQuery, RunRow, VersionLink,
+    ArtifactRow, Curve, DatasetRow, ExperimentLine, ExperimentRow, Lineage, MetricPoint, MetricSeries,
+    RunComparison, RunDetail, RunList, RunQuery, RunRow, VersionLink,
 };

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use futures::TryStreamExt;
 use lemnis_tracking::search::{Clause, Comparator, Entity, Value, run_fault, run_order};
 use lemnis_tracking::{
-    ExperimentId, ExperimentSearch, Lifecycle, Run, RunId, RunInfo, RunSearch, RunStatus, SampledMetrics, VersionSearch,
+    ExperimentId, ExperimentSearch, Lifecycle, Run, RunId, RunInfo, RunSearch, RunStatus, SampledMetrics,
+    VersionSearch,
 };
 use object_store::ObjectStore;
 
@@ -242,11 +243,7 @@ pub async fn run_info(app: &App, id: &str) -> Result<RunInfo, Error> {
 }
 
 /// The active runs that name `run` as their parent.
-async fn children(
-    app: &App,
-    run: &Run,
-    names: &HashMap<ExperimentId, String>,
-) -> Result<Vec<RunRow>, Error> {
+async fn children(app: &App, run: &Run, names: &HashMap<ExperimentId, String>) -> Result<Vec<RunRow>, Error> {
     let mut search = RunSearch::new(vec![run.info.experiment_id]);
     search.filter = vec![Clause {
         entity: Entity::Tag,
