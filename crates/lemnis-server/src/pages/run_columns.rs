@@ -138,7 +138,8 @@ fn order(order_by: &str) -> (String, bool) {
 
 /// The columns that were asked for, or the commonest metrics and the params that tell the runs apart.
 pub(super) fn chosen(asked: &Asked, view: &RunList) -> Vec<Column> {
-    if !asked.columns.is_empty() {
+    // A later part of a table has the first part's columns, even if that has none.
+    if asked.rows_only || !asked.columns.is_empty() {
         return asked.columns.clone();
     }
     let metrics = view.metrics.iter().take(METRICS).cloned().map(Column::Metric);
