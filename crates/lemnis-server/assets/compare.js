@@ -54,6 +54,12 @@
     return { place: (value) => (value === null ? null : slot(names.indexOf(String(value)))), ticks: names.map((name, place) => [slot(place), name.length > 16 ? `${name.slice(0, 15)}…` : name]).filter((_, place) => place % every === 0) };
   }
 
+  // The width that a box has for a drawing.
+  const inside = (box) => {
+    const style = getComputedStyle(box);
+    return Math.floor(box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+  };
+
   // The list of runs: colour and visibility.
   for (const tick of document.querySelectorAll("[data-run]")) {
     const run = runs[places.get(tick.dataset.run)];
@@ -207,7 +213,7 @@
   function drawParallel() {
     const box = el("parallel");
     const keys = dimensions.filter((tick) => tick.checked).map((tick) => tick.value);
-    const width = Math.max(box.clientWidth, keys.length * 110);
+    const width = Math.max(inside(box), keys.length * 110);
     const height = 300;
     const [top, bottom, side] = [34, height - 12, 60];
     const axes = keys.map((key, place) => ({ key, x: keys.length < 2 ? width / 2 : side + (place / (keys.length - 1)) * (width - 2 * side), axis: axis(key, bottom, top) })).filter((one) => one.axis);
@@ -271,7 +277,7 @@
   function drawScatter() {
     const box = el("scatter");
     if (!scatterX.value || !scatterY.value) return box.replaceChildren("nothing to draw");
-    const width = Math.max(280, box.clientWidth);
+    const width = Math.max(260, inside(box));
     const height = 300;
     const [left, right, top, bottom] = [70, width - 20, 14, height - 30];
     const x = axis(scatterX.value, left, right);

@@ -134,26 +134,32 @@
       below.firstChild.style.height = `${Math.max(0, total - from - rows.length) * height}px`;
       body.replaceChildren(above, ...rows, below);
     }
+    // Half a part ahead in either direction, what is in view first.
     const wanted = new Set();
-    for (let part = Math.floor(first / limit); part <= Math.floor((end - 1) / limit); part += 1) wanted.add(part);
+    const ask = (place) => { if (place >= 0 && place < total) wanted.add(Math.floor(place / limit)); };
+    [first, end - 1, end + limit / 2, first - limit / 2].forEach(ask);
     for (const [part, stop] of waiting) if (!wanted.has(part)) stop.abort();
     return wanted;
   }
 
   let timer = 0;
   let frame = 0;
+  let settled = 0;
   function scrolled() {
     frame = 0;
-    const wanted = draw();
-    // A flick through the table asks for nothing until it slows down.
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      wanted.forEach(fetchPart);
+    draw();
+    // Twenty times a second at most: a flick through the whole table asks for few parts.
+    timer = timer || setTimeout(() => {
+      timer = 0;
+      draw().forEach(fetchPart);
+    }, 50);
+    clearTimeout(settled);
+    settled = setTimeout(() => {
       const url = new URL(location.href);
       const part = Math.floor(box.scrollTop / height / limit) * limit;
       part ? url.searchParams.set("offset", String(part)) : url.searchParams.delete("offset");
       if (url.href !== location.href) history.replaceState(null, "", url);
-    }, 60);
+    }, 150);
   }
   box.addEventListener("scroll", () => { frame = frame || requestAnimationFrame(scrolled); }, { passive: true });
   addEventListener("resize", () => { frame = frame || requestAnimationFrame(scrolled); });

@@ -35,7 +35,7 @@ pub async fn many_runs_scroll(client: &Client, base: &str, app: &App) -> Result<
     }
     assert_eq!(client.execute(address, vec![]).await?, "400");
     client.refresh().await?;
-    client.wait().for_element(Locator::LinkText("run-0")).await?;
+    client.wait().for_element(Locator::LinkText("run-49")).await?;
 
     client.goto(&format!("{base}/runs?experiment={experiment}&column=params.lr&column=metrics.loss")).await?;
     let heads = texts(client, "#runs thead th a").await?;

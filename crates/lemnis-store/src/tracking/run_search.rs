@@ -117,6 +117,11 @@ fn order(sql: &mut QueryBuilder, orders: &[Order]) {
                 let column = attribute(&order.key);
                 by_start |= column == "r.start_time";
                 by_id |= column == "r.run_id";
+                // In the words of the index.
+                if column == "r.start_time" && !order.ascending {
+                    sql.push("r.start_time DESC NULLS LAST, ");
+                    continue;
+                }
                 sql.push(format!("{column} IS NULL, {column}{direction}, "));
             }
         }

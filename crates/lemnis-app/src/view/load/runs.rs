@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use futures::TryStreamExt;
 use lemnis_tracking::search::{Clause, Comparator, Entity, Value, run_fault, run_order};
 use lemnis_tracking::{
-    ExperimentId, ExperimentSearch, Lifecycle, Run, RunId, RunInfo, RunSearch, RunStatus, SampledMetrics,
-    VersionSearch,
+    ExperimentId, ExperimentSearch, History, Lifecycle, Run, RunId, RunInfo, RunSearch, RunStatus,
+    SampledMetrics, VersionSearch,
 };
 use object_store::ObjectStore;
 
@@ -14,7 +14,7 @@ use super::segment;
 use crate::model::{DATA_DIGEST, GIT_COMMIT, MODEL_DIGEST};
 use crate::view::{
     ArtifactRow, DatasetRow, ExperimentRow, KeyValue, Lineage, MetricPoint, MetricSeries, Moment, RunDetail,
-    RunList, RunQuery, RunRow, State, VersionLink,
+    RunList, RunQuery, RunRow, State, VersionLink, thin,
 };
 use crate::{App, Context, Error, artifact};
 
@@ -282,16 +282,14 @@ async fn histories(app: &App, run: &Run) -> Result<Vec<MetricSeries>, Error> {
         let mut points = Vec::new();
         // A metric whose latest point is at step 0 may still have a history by time; both cost one small read.
         if place < MAX_HISTORIES {
-            let sample = SampledMetrics {
-                run_ids: vec![run.info.run_id.clone()],
-                key: metric.key.clone(),
-                steps: None,
-                max_points: MAX_POINTS,
-            };
-            let sampled = app.runs.sampled(&sample).await.context("reading a metric's history")?;
-            points = sampled
+            let all = History { key: metric.key.clone(), limit: None, offset: 0 };
+            let history =
+                app.runs.history(&run.info.run_id, &all).await.context("reading a metric's history")?;
+            let mut history = history.items;
+            history.sort_by_key(|point| (point.step, point.timestamp));
+            points = thin(history, MAX_POINTS)
                 .iter()
-                .map(|(_, point)| MetricPoint { step: point.step, value: point.value })
+                .map(|point| MetricPoint { step: point.step, value: point.value })
                 .collect();
         }
         if points.is_empty() {
