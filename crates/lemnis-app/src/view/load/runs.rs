@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use lemnis_tracking::search::{Clause, Comparator, Entity, Value, run_fault, run_order};
 use lemnis_tracking::{
     ExperimentId, ExperimentSearch, History, Lifecycle, Run, RunId, RunInfo, RunSearch, RunStatus,
-    SampledMetrics, VersionSearch,
+    VersionSearch,
 };
 use object_store::ObjectStore;
 
