@@ -88,7 +88,7 @@ fn safe_key(key: &str) -> Result<String, Error> {
     }
 }
 
-fn store_error(uri: &str, source: object_store::Error) -> Error {
+pub(crate) fn store_error(uri: &str, source: object_store::Error) -> Error {
     let kind = match source {
         object_store::Error::NotFound { .. } => ErrorKind::NotFound,
         _ => ErrorKind::Unavailable,

@@ -7,12 +7,15 @@
   const model = location.hash.match(/^#\/models\/([^/?]+)/);
   if (run) return location.replace("/runs/" + run[1]);
   if (model) return location.replace("/models/" + model[1]);
-  if (location.hash.startsWith("#/experiments")) return location.replace("/runs");
+  const experiment = location.hash.match(/^#\/experiments\/([^/?]+)/);
+  if (experiment) return location.replace("/runs?experiment=" + experiment[1]);
+  if (location.hash.startsWith("#/experiments")) return location.replace("/experiments");
   const main = document.querySelector("main[data-live]");
   if (!main || !window.fetch || !window.DOMParser) return;
   const note = document.querySelector(".live-note");
   const period = Math.max(500, Number(main.dataset.live) || 2000);
   let failures = 0;
+  let ended = false;
 
   const same = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
 
@@ -60,6 +63,7 @@
       fresh.innerHTML = text;
       [...main.attributes].forEach(({ name, value }) => fresh.setAttribute(name, value));
       morph(main, fresh);
+      ended = Boolean(fresh.querySelector("[data-live-end]"));
       failures = 0;
       if (note) note.textContent = "";
     } catch {
@@ -72,8 +76,9 @@
 
   async function tick() {
     await refresh();
-    setTimeout(tick, Math.min(period * 2 ** Math.min(failures, 4), 30000));
+    // What no longer changes is no longer asked for.
+    if (!ended) setTimeout(tick, Math.min(period * 2 ** Math.min(failures, 4), 30000));
   }
   setTimeout(tick, period);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && !ended) refresh(); });
 })();

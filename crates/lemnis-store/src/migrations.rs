@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = migrations![
     8 "webhooks" "0008_webhooks";
     9 "metric points" "0009_metric_points";
     10 "receipts of imports" "0010_receipts";
+    11 "newest runs" "0011_newest_runs";
 ];
 
 const TABLE_SQLITE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, \

@@ -369,6 +369,9 @@ pub trait Runs: Send + Sync {
     /// Runs that match.
     async fn search(&self, search: &RunSearch) -> Result<Page<Run>>;
 
+    /// How many runs match; order, limit and offset do not matter.
+    async fn count(&self, search: &RunSearch) -> Result<u64>;
+
     /// The points of one metric, by timestamp, step, value.
     async fn history(&self, id: &RunId, history: &History) -> Result<Page<Metric>>;
 

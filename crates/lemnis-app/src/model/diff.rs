@@ -40,6 +40,25 @@ pub struct Difference {
     pub to: Option<String>,
 }
 
+/// One fact about a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// `data`, `code`, `params`, `metrics`, `signature`, `environment` or `model`.
+    pub section: &'static str,
+    /// What it is called in its section.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// What is known of version `number` of `model`, section by section.
+pub async fn facts_of(app: &App, who: &Principal, model: &str, number: u32) -> Result<Vec<Fact>, Error> {
+    authorise(who, Action::Read)?;
+    let facts = facts(app, &version(app, model, number).await?).await?;
+    let fact = |((section, name), value)| Fact { section: SECTIONS[section], name, value };
+    Ok(facts.into_iter().map(fact).collect())
+}
+
 /// Facts of a version, by section and name. The sections' order is the order of [`Difference`]s.
 type Facts = BTreeMap<(usize, String), String>;
 

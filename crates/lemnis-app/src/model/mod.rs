@@ -14,7 +14,7 @@ mod submit;
 pub use alias::set_alias;
 pub use approve::{Approvals, Approve, approve};
 pub(crate) use compare::against_bound;
-pub use diff::{Diff, Difference, diff};
+pub use diff::{Diff, Difference, Fact, diff, facts_of};
 pub use gate::gate;
 pub(crate) use gate::{load, version};
 pub use openlineage::open_lineage;

@@ -1,7 +1,9 @@
 //! Runs of all experiments, and one run with all it logged.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use lemnis_tracking::View;
 use serde::Serialize;
 
 use super::{KeyValue, Moment, State};
@@ -15,6 +17,10 @@ pub struct RunQuery {
     pub order_by: String,
     /// Only this experiment's runs, by id.
     pub experiment: Option<String>,
+    /// Whether active runs, deleted ones or both are shown.
+    pub view: View,
+    /// Whether to count the runs that match.
+    pub count: bool,
     /// Rows a page, at most 1000.
     pub limit: usize,
     /// Where the page starts.
@@ -23,7 +29,15 @@ pub struct RunQuery {
 
 impl Default for RunQuery {
     fn default() -> Self {
-        Self { filter: String::new(), order_by: String::new(), experiment: None, limit: 100, offset: 0 }
+        Self {
+            filter: String::new(),
+            order_by: String::new(),
+            experiment: None,
+            view: View::Active,
+            count: false,
+            limit: 100,
+            offset: 0,
+        }
     }
 }
 
@@ -46,10 +60,59 @@ pub struct RunList {
     pub order_by: String,
     /// What is wrong with the filter or the order; no runs are shown then.
     pub error: Option<String>,
+    /// The bytes of the filter that are at fault.
+    pub fault: Option<Range<usize>>,
+    /// How many runs match, where that was asked for.
+    pub total: Option<u64>,
     /// Where this page starts.
     pub offset: u64,
     /// Where the next page starts.
     pub next_offset: Option<u64>,
+}
+
+/// Runs side by side.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunComparison {
+    /// The runs, in the order asked for.
+    pub runs: Vec<RunRow>,
+    /// Ids for which there is no run.
+    pub missing: Vec<String>,
+    /// The metrics that any of the runs has, commonest first.
+    pub metrics: Vec<String>,
+    /// The params that any of the runs has, commonest first.
+    pub params: Vec<String>,
+}
+
+/// One metric of one run over time, thinned out: [`thin`](crate::view::thin).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Curve {
+    /// The run's id.
+    pub run: String,
+    /// The steps.
+    pub steps: Vec<i64>,
+    /// When each value was measured, in milliseconds since 1970.
+    pub times: Vec<i64>,
+    /// The values; what is not finite is `null` in JSON.
+    pub values: Vec<f64>,
+    /// How many points were logged.
+    pub logged: usize,
+}
+
+/// An experiment in one line.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExperimentLine {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is about (tag `mlflow.note.content`).
+    pub note: Option<String>,
+    /// Active runs.
+    pub runs: u64,
+    /// When it was made.
+    pub created: Moment,
+    /// When its newest run started.
+    pub newest: Option<Moment>,
 }
 
 /// An experiment by name.
@@ -86,6 +149,10 @@ pub struct RunRow {
     pub metrics: BTreeMap<String, f64>,
     /// The params.
     pub params: BTreeMap<String, String>,
+    /// The tags that are not MLflow's own.
+    pub tags: BTreeMap<String, String>,
+    /// Whether it was deleted.
+    pub deleted: bool,
     /// The registered versions that came of it.
     pub versions: Vec<VersionLink>,
 }
@@ -130,6 +197,12 @@ pub struct RunDetail {
     pub tags: Vec<KeyValue>,
     /// The description (tag `mlflow.note.content`).
     pub note: Option<String>,
+    /// The run that it is a part of.
+    pub parent: Option<String>,
+    /// The runs that are a part of it, newest first.
+    pub children: Vec<RunRow>,
+    /// Whether it was deleted.
+    pub deleted: bool,
     /// The files that it logged.
     pub artifacts: Vec<ArtifactRow>,
     /// Whether there are more files than `artifacts` lists.
@@ -167,7 +240,7 @@ pub struct ArtifactRow {
     pub path: String,
     /// Its size.
     pub size_bytes: u64,
-    /// Where the artifact proxy serves it.
+    /// The page that shows it.
     pub href: String,
 }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use lemnis_app::{model, view, why as chain};
+use lemnis_tracking::View;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,6 +28,28 @@ pub(super) struct RunsQuery {
     limit: Option<usize>,
     #[serde(default)]
     offset: u64,
+    experiment: Option<String>,
+    view: Option<String>,
+    #[serde(default)]
+    count: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CompareQuery {
+    /// Ids with commas between them.
+    runs: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CurvesQuery {
+    /// Ids with commas between them.
+    runs: String,
+    metric: String,
+    points: Option<usize>,
+}
+
+fn ids(text: &str) -> Vec<String> {
+    text.split(',').map(str::to_owned).collect()
 }
 
 #[derive(Deserialize)]
@@ -58,7 +81,16 @@ pub(super) async fn runs(State(server): State<Server>, query: Asked<RunsQuery>) 
     let query = view::RunQuery {
         filter: query.filter,
         order_by: query.order_by,
-        experiment: None,
+        experiment: query.experiment,
+        view: match query.view.as_deref() {
+            None | Some("" | "active") => View::Active,
+            Some("deleted") => View::Deleted,
+            Some("all") => View::All,
+            Some(other) => {
+                return Err(ApiError::invalid(format!("{other:?} is no view: active, deleted or all")));
+            }
+        },
+        count: query.count,
         limit: query.limit.unwrap_or(100).clamp(1, 1000),
         offset: query.offset,
     };
@@ -71,6 +103,23 @@ pub(super) async fn runs(State(server): State<Server>, query: Asked<RunsQuery>) 
 
 pub(super) async fn run(State(server): State<Server>, Path(id): Path<String>) -> Answer {
     answer(view::run(&server.app, &id).await?)
+}
+
+pub(super) async fn experiments(State(server): State<Server>) -> Answer {
+    answer(json!({ "experiments": view::experiments(&server.app).await? }))
+}
+
+/// Runs side by side.
+pub(super) async fn compare(State(server): State<Server>, query: Asked<CompareQuery>) -> Answer {
+    answer(view::compare(&server.app, &ids(&asked(query)?.runs)).await?)
+}
+
+/// One metric of several runs, thinned out for a plot.
+pub(super) async fn curves(State(server): State<Server>, query: Asked<CurvesQuery>) -> Answer {
+    let query = asked(query)?;
+    let points = query.points.unwrap_or(500);
+    let curves = view::curves(&server.app, &ids(&query.runs), &query.metric, points).await?;
+    answer(json!({ "metric": query.metric, "curves": curves }))
 }
 
 /// The OpenLineage event of what made a version.

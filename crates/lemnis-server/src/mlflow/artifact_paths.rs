@@ -10,7 +10,7 @@ use object_store::path::Path;
 const MAX_DECODINGS: usize = 8;
 
 /// `path` as a path of the artifact store; an empty one is the root.
-pub(super) fn safe(path: &str) -> Result<Path> {
+pub(crate) fn safe(path: &str) -> Result<Path> {
     let invalid = || Error::invalid("Invalid path");
     let mut plain = path.to_owned();
     let mut rounds = 0;
@@ -67,7 +67,7 @@ pub(super) fn decode(text: &str) -> Option<String> {
 }
 
 /// The path inside the artifact store that an `mlflow-artifacts:` URI and `below` name.
-pub(super) fn of_uri(uri: &str, below: Option<&str>) -> Result<Path> {
+pub(crate) fn of_uri(uri: &str, below: Option<&str>) -> Result<Path> {
     let not_here = || Error::invalid(format!("The artifacts at '{uri}' are not served by this server."));
     let rest = uri.strip_prefix("mlflow-artifacts:").ok_or_else(not_here)?;
     let rest = match rest.strip_prefix("//") {

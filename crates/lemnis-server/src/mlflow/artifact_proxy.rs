@@ -82,7 +82,7 @@ pub(super) async fn download(
 }
 
 /// The artifact at `path` as an answer, or the range of it that is asked for.
-pub(super) async fn send(
+pub(crate) async fn send(
     store: &dyn ObjectStore,
     path: &Path,
     headers: &HeaderMap,

@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// A refusal or a failure on its way to the client.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// What the domain says.
     Domain(Error),
     /// The artifact store failed.

@@ -3,7 +3,7 @@
 //! Every path is served under `/api/…` for the Python client and under `/ajax-api/…` for browsers. A caller's mistake
 //! is never answered with a 5xx status, because the client repeats those for minutes and then hides the message.
 
-mod artifact_paths;
+pub(crate) mod artifact_paths;
 mod artifact_proxy;
 mod artifacts;
 mod experiments;
@@ -27,6 +27,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, patch, post};
 
 use crate::Server;
+pub(crate) use artifact_proxy::send;
 use failure::Failure;
 
 /// What a handler of this module answers.

@@ -1,4 +1,4 @@
-//! The style sheet, the script and the icon: part of the binary, so that pages work offline.
+//! The style sheet, the scripts and the icon: part of the binary, so that pages work offline.
 
 use std::sync::OnceLock;
 
@@ -8,12 +8,17 @@ use lemnis_core::Digest;
 
 const STYLE: &str = include_str!("../../assets/lemnis.css");
 const SCRIPT: &str = include_str!("../../assets/lemnis.js");
+const RUNS: &str = include_str!("../../assets/runs.js");
+const PLOT: &str = include_str!("../../assets/plot.js");
+const COMPARE: &str = include_str!("../../assets/compare.js");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
 /// A short digest of the assets; it is in their address, so they may be kept for ever.
 pub(super) fn version() -> &'static str {
     static VERSION: OnceLock<String> = OnceLock::new();
-    VERSION.get_or_init(|| Digest::sha256(format!("{STYLE}\n{SCRIPT}").as_bytes()).short().to_owned())
+    VERSION.get_or_init(|| {
+        Digest::sha256(format!("{STYLE}\n{SCRIPT}\n{RUNS}\n{PLOT}\n{COMPARE}").as_bytes()).short().to_owned()
+    })
 }
 
 fn answer(kind: &'static str, body: &'static str) -> impl IntoResponse {
@@ -26,6 +31,18 @@ pub(super) async fn style() -> impl IntoResponse {
 
 pub(super) async fn script() -> impl IntoResponse {
     answer("text/javascript; charset=utf-8", SCRIPT)
+}
+
+pub(super) async fn runs() -> impl IntoResponse {
+    answer("text/javascript; charset=utf-8", RUNS)
+}
+
+pub(super) async fn plot() -> impl IntoResponse {
+    answer("text/javascript; charset=utf-8", PLOT)
+}
+
+pub(super) async fn compare() -> impl IntoResponse {
+    answer("text/javascript; charset=utf-8", COMPARE)
 }
 
 pub(super) async fn icon() -> impl IntoResponse {

@@ -44,6 +44,11 @@ impl Chrome {
         format!("/assets/lemnis.js?v={}", assets::version())
     }
 
+    /// Where a script of one page is; the address changes with its content.
+    pub(super) fn asset(&self, name: &str) -> String {
+        format!("/assets/{name}?v={}", assets::version())
+    }
+
     pub(super) fn when(&self, moment: &Moment) -> Markup {
         html::when(*moment, self.now_ms)
     }
@@ -166,6 +171,12 @@ impl Chrome {
             }
         }
         parts.join(" · ")
+    }
+
+    /// A value of a table's cell, not endlessly long.
+    pub(super) fn cell(&self, value: &str) -> String {
+        const MOST: usize = 300;
+        if value.len() <= MOST { value.to_owned() } else { value.chars().take(MOST).chain(['…']).collect() }
     }
 
     /// JSON for a reader.

@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use lemnis_app::view::{self, RunQuery};
+use lemnis_app::view;
 use lemnis_app::{authorise, why as chain};
 use lemnis_core::{Action, Classify, ErrorKind};
 use serde::Deserialize;
@@ -12,8 +12,6 @@ use super::chrome::Chrome;
 use super::render::{self, Rendered};
 use crate::Server;
 
-/// Runs on one page.
-const RUNS: usize = 100;
 /// Flow runs on the page.
 const FLOW_RUNS: usize = 50;
 /// Events on the page.
@@ -80,7 +78,7 @@ fn failure(ui: &Chrome, error: &lemnis_app::Error) -> Response {
     html(status, render::error(ui, title, &error.to_string(), &causes, error.hint().as_deref()))
 }
 
-fn may_read(server: &Server) -> Result<(), lemnis_app::Error> {
+pub(super) fn may_read(server: &Server) -> Result<(), lemnis_app::Error> {
     authorise(&server.principal, Action::Read)
 }
 
@@ -107,33 +105,6 @@ pub(super) async fn data(State(server): State<Server>, Query(asked): Query<Asked
     let read = async {
         may_read(&server)?;
         Ok(render::data(&ui, &view::data(&server.app).await?))
-    };
-    page(&ui, read.await)
-}
-
-/// The query of the list of runs.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct AskedRuns {
-    filter: String,
-    order_by: String,
-    experiment: String,
-    offset: String,
-    fragment: String,
-}
-
-pub(super) async fn runs(State(server): State<Server>, Query(asked): Query<AskedRuns>) -> Response {
-    let ui = chrome(&server, !asked.fragment.is_empty());
-    let query = RunQuery {
-        filter: asked.filter,
-        order_by: asked.order_by,
-        experiment: Some(asked.experiment).filter(|id| !id.is_empty()),
-        limit: RUNS,
-        offset: asked.offset.parse().unwrap_or_default(),
-    };
-    let read = async {
-        may_read(&server)?;
-        Ok(render::runs(&ui, &view::runs(&server.app, &query).await?, RUNS))
     };
     page(&ui, read.await)
 }

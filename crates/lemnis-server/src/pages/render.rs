@@ -4,14 +4,14 @@
 
 use askama::Template;
 use lemnis_app::view::{
-    DataList, EndpointList, EventList, FlowList, ModelDetail, ModelList, Overview, RunDetail, RunList, State,
+    DataList, EndpointList, EventList, FlowList, ModelDetail, ModelList, Overview, RunDetail, State,
 };
 use lemnis_app::why::Why;
 
 use super::chrome::Chrome;
 use super::html::Markup;
 use super::loop_map;
-use super::run_page::{self, Head};
+use super::run_page;
 use askama::filters::Safe;
 
 /// What a renderer returns.
@@ -33,41 +33,6 @@ struct OverviewPage<'a> {
 /// The loop at a glance.
 pub(crate) fn overview(ui: &Chrome, view: &Overview) -> Rendered {
     OverviewPage { ui, section: "/", live_ms: LIVE_MS, view, picture: Safe(loop_map::draw(view)) }.render()
-}
-
-#[derive(Template)]
-#[template(path = "runs.html")]
-struct RunsPage<'a> {
-    ui: &'a Chrome,
-    section: &'static str,
-    live_ms: u32,
-    view: &'a RunList,
-    heads: Vec<Head>,
-    metrics: &'a [String],
-    params: &'a [String],
-    hidden: usize,
-    previous: Option<String>,
-    next: Option<String>,
-}
-
-/// A page of runs.
-pub(crate) fn runs(ui: &Chrome, view: &RunList, limit: usize) -> Rendered {
-    let metrics = &view.metrics[..view.metrics.len().min(run_page::METRIC_COLUMNS)];
-    let params = &view.params[..view.params.len().min(run_page::PARAM_COLUMNS)];
-    RunsPage {
-        ui,
-        section: "/runs",
-        live_ms: 0,
-        view,
-        heads: run_page::heads(view, metrics),
-        metrics,
-        params,
-        hidden: view.metrics.len() - metrics.len(),
-        previous: (view.offset > 0)
-            .then(|| run_page::href(view, &view.order_by, view.offset.saturating_sub(limit as u64))),
-        next: view.next_offset.map(|offset| run_page::href(view, &view.order_by, offset)),
-    }
-    .render()
 }
 
 #[derive(Template)]

@@ -3,7 +3,8 @@
 use lemnis_app::view::{DataList, EndpointList, EventList, FlowList, ModelList, RunList};
 
 use super::chrome::Chrome;
-use super::{render, sample};
+use super::run_table::Asked;
+use super::{artifact_page, compare_page, experiments_page, render, run_table, sample, version_page};
 
 fn chrome(fragment: bool) -> Chrome {
     Chrome { project: "churn <b>".to_owned(), now_ms: sample::NOW, fragment }
@@ -12,7 +13,7 @@ fn chrome(fragment: bool) -> Chrome {
 fn all(ui: &Chrome) -> Vec<(&'static str, String)> {
     vec![
         ("overview", render::overview(ui, &sample::overview()).unwrap()),
-        ("runs", render::runs(ui, &sample::runs(), 100).unwrap()),
+        ("runs", run_table::render(ui, &Asked::default(), &sample::runs()).unwrap()),
         ("run", render::run(ui, &sample::run()).unwrap()),
         ("models", render::models(ui, &ModelList { models: vec![sample::model_row()] }).unwrap()),
         ("model", render::model(ui, &sample::model()).unwrap()),
@@ -21,6 +22,15 @@ fn all(ui: &Chrome) -> Vec<(&'static str, String)> {
             render::endpoints(ui, &EndpointList { endpoints: vec![sample::endpoint_row()] }).unwrap(),
         ),
         ("endpoint", render::endpoint(ui, &sample::endpoint()).unwrap()),
+        ("experiments", experiments_page::render(ui, &sample::experiments()).unwrap()),
+        ("compare", compare_page::render(ui, &sample::comparison()).unwrap()),
+        ("artifact", artifact_page::render(ui, &sample::run(), "a <b>/c.json", &sample::preview()).unwrap()),
+        (
+            "version",
+            version_page::render(ui, &sample::model(), &sample::model_row().versions[0], &sample::facts())
+                .unwrap(),
+        ),
+        ("diff", version_page::render_diff(ui, &sample::diff()).unwrap()),
         ("data", render::data(ui, &sample::data()).unwrap()),
         ("flows", render::flows(ui, &sample::flows()).unwrap()),
         ("events", render::events(ui, &sample::events()).unwrap()),
@@ -106,7 +116,7 @@ fn an_empty_project_says_which_command_comes_next() {
     };
     for html in [
         render::overview(&ui, &sample::empty_overview()).unwrap(),
-        render::runs(&ui, &empty_runs, 100).unwrap(),
+        run_table::render(&ui, &Asked::default(), &empty_runs).unwrap(),
         render::models(&ui, &ModelList { models: Vec::new() }).unwrap(),
         render::endpoints(&ui, &EndpointList { endpoints: Vec::new() }).unwrap(),
         render::data(&ui, &DataList { datasets: Vec::new(), stages: Vec::new() }).unwrap(),
@@ -120,10 +130,16 @@ fn an_empty_project_says_which_command_comes_next() {
 
 #[test]
 fn a_broken_filter_is_told_at_its_field() {
-    let list = RunList { runs: Vec::new(), error: Some("Invalid <clause>".to_owned()), ..sample::runs() };
-    let html = render::runs(&chrome(false), &list, 100).unwrap();
+    let list = RunList {
+        runs: Vec::new(),
+        error: Some("Invalid <clause>".to_owned()),
+        fault: Some(16..17),
+        ..sample::runs()
+    };
+    let html = run_table::render(&chrome(false), &Asked::default(), &list).unwrap();
     assert!(html.contains("role=\"alert\">Invalid &#60;clause&#62;"));
     assert!(html.contains("aria-invalid=\"true\""));
+    assert!(html.contains("metrics.roc_auc <mark>&gt;</mark> 0.8"), "the token at fault is marked");
 }
 
 #[test]

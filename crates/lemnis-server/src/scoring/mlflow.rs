@@ -63,7 +63,7 @@ pub(super) async fn invoke(
 ) -> Response {
     match scoring.endpoint(&name) {
         Some(endpoint) => score(scoring, endpoint, &headers, body).await,
-        None => serving_failure(&Error::NoEndpoint { name }),
+        None => serving_failure(&scoring.why_not(name).await),
     }
 }
 

@@ -47,6 +47,15 @@ impl Scoring {
         self.endpoints.get(name)
     }
 
+    /// Why no endpoint of this name answers: it is known and not up, or there is none.
+    async fn why_not(&self, name: String) -> lemnis_serving::Error {
+        match self.durable.get_endpoint(&name).await {
+            Ok(Some(_)) => lemnis_serving::Error::NotUp { name },
+            Ok(None) => lemnis_serving::Error::NoEndpoint { name },
+            Err(error) => error,
+        }
+    }
+
     /// The endpoint of the addresses that name none.
     async fn default(&self) -> lemnis_serving::Result<Option<Arc<Endpoint>>> {
         self.endpoints.default(self.durable.as_ref()).await

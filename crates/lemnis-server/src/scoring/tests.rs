@@ -268,3 +268,11 @@ async fn a_large_body_gets_the_answer_of_a_small_one() {
     assert_eq!((status, &answer["outputs"][0]["shape"]), (200, &json!([rows])));
     assert_eq!(post(&router, "/invocations", &body[..body.len() - 1]).await.0, 400);
 }
+
+#[tokio::test]
+async fn a_known_endpoint_that_is_down_is_unavailable_and_not_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let router = known_and_up(dir.path(), &["late", "churn"], &["churn"]).await;
+    let status = async |name: &str| post(&router, &format!("/endpoints/{name}/invocations"), RECORDS).await.0;
+    assert_eq!((status("late").await, status("nobody").await, status("churn").await), (503, 404, 200));
+}

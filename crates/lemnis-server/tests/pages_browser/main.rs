@@ -4,6 +4,7 @@
 
 mod driver;
 mod seed;
+mod tracking;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +15,17 @@ use lemnis_server::{Access, Server};
 
 use driver::{Browser, Problem};
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 16] = [
     "/",
     "/data",
+    "/experiments",
     "/runs",
     "/experiments/0/importance?metric=roc_auc",
+    "/runs/SEEDED",
+    "/compare?runs=SEEDED",
     "/models",
     "/models/churn",
+    "/models/churn/versions/2",
     "/endpoints",
     "/endpoints/churn",
     "/flows",
@@ -64,11 +69,19 @@ async fn walk(browser: &Browser, base: &str, app: &lemnis_app::App) -> Result<()
     from_overview_to_a_run(client, base).await?;
     runs_are_sorted_and_filtered(client, base).await?;
     the_model_shows_its_gate(client, base).await?;
+    tracking::many_runs_scroll(client, base, app).await?;
+    tracking::chosen_runs_are_compared(client, base).await?;
+    tracking::a_fault_is_pointed_at(client, base).await?;
+    tracking::versions_are_shown_and_compared(client, base).await?;
     the_endpoint_shows_drift(client, base).await?;
     an_open_overview_stays_fresh(client, base, app).await?;
     let complaints = browser.complaints().await?;
     assert!(complaints.is_empty(), "the console complains: {complaints:#?}");
-    nothing_scrolls_sideways(browser, base).await
+    tracking::a_logged_page_is_shut_off(client, base, app).await?;
+    // What the shut-off page was refused is on the console, as it should be.
+    browser.complaints().await?;
+    let seeded = tracking::long_values(app).await?;
+    nothing_scrolls_sideways(browser, base, &seeded).await
 }
 
 async fn from_overview_to_a_run(client: &Client, base: &str) -> Result<(), Problem> {
@@ -96,13 +109,14 @@ async fn from_overview_to_a_run(client: &Client, base: &str) -> Result<(), Probl
             vec![artifact.into()],
         )
         .await?;
-    assert_eq!(status, 200, "artifacts are served by the proxy");
+    assert_eq!(status, 200, "artifacts have a page");
     Ok(())
 }
 
 async fn runs_are_sorted_and_filtered(client: &Client, base: &str) -> Result<(), Problem> {
     client.goto(&format!("{base}/runs")).await?;
     client.find(Locator::LinkText("roc_auc")).await?.click().await?;
+    client.wait().for_element(Locator::Css("th[aria-sort=descending] a[title=metrics]")).await?;
     let best = ["patient-owl-1", "bold-<i>fox</i>-2", "shy-newt-3"];
     assert_eq!(texts(client, "tbody th a").await?, best, "best first, and names are no markup");
     client.wait().for_element(Locator::Css("th[aria-sort=descending] a")).await?.click().await?;
@@ -111,7 +125,7 @@ async fn runs_are_sorted_and_filtered(client: &Client, base: &str) -> Result<(),
 
     let field = client.find(Locator::Id("filter")).await?;
     field.send_keys("metrics.roc_auc > 0.8 and params.trees = '200'").await?;
-    client.find(Locator::Css("form.filter button")).await?.click().await?;
+    client.find(Locator::Css("form.filter button[type=submit]")).await?.click().await?;
     // The attribute, unlike what was typed, comes with the answer.
     client.wait().for_element(Locator::Css("#filter[value^=metrics]")).await?;
     assert_eq!(texts(client, "tbody th a").await?, ["patient-owl-1"]);
@@ -173,21 +187,23 @@ async fn an_open_overview_stays_fresh(
     Ok(())
 }
 
-async fn nothing_scrolls_sideways(browser: &Browser, base: &str) -> Result<(), Problem> {
+async fn nothing_scrolls_sideways(browser: &Browser, base: &str, seeded: &str) -> Result<(), Problem> {
     let client = &browser.client;
     let mut grounds = Vec::new();
     for (width, height, scheme) in
         [(360, 740, "dark"), (360, 740, "light"), (820, 1100, "light"), (1440, 900, "dark")]
     {
         browser.look(width, height, scheme).await?;
-        for page in PAGES {
+        for page in PAGES.map(|page| page.replace("SEEDED", seeded)) {
             client.goto(&format!("{base}{page}")).await?;
             let measure = "return [document.documentElement.scrollWidth, window.innerWidth]";
             let seen = client.execute(measure, Vec::new()).await?;
             let (content, window) =
                 (seen[0].as_i64().unwrap_or(i64::MAX), seen[1].as_i64().unwrap_or_default());
             assert!(content <= window, "{page} is {content} wide in a window of {window}");
-            browser.shoot(&format!("{width}-{scheme}-{}", page.trim_matches('/').replace('/', "-"))).await?;
+            browser
+                .shoot(&format!("{width}-{scheme}-{}", page.trim_matches('/').replace(['/', '?', '='], "-")))
+                .await?;
         }
         client.goto(base).await?;
         let ground =

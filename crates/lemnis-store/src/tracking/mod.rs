@@ -13,6 +13,7 @@ mod logged_search;
 mod models;
 mod point_queue;
 mod registry;
+mod run_rank;
 mod run_search;
 mod runs;
 mod scorers;

@@ -5,36 +5,79 @@ use std::collections::HashMap;
 use lemnis_tracking::search::{Clause, Comparator, Entity, Order, Value};
 use lemnis_tracking::{Metric, Page, Param, Run, RunSearch, Tag};
 
-use super::{Done, clause, inputs, offset, one_more, runs, shown};
+use super::{Done, clause, inputs, offset, one_more, run_rank, runs, shown};
 use crate::sql::{Columns as _, Connection, List, QueryBuilder, query};
 
+/// A page of runs. The page's row numbers are found first, so that what is sorted and skipped are small rows.
 pub(super) async fn search(connection: &mut Connection, search: RunSearch) -> Done<Page<Run>> {
-    let mut sql = QueryBuilder::new("SELECT ");
-    sql.push(runs::COLUMNS).push(" FROM run r");
+    let numbers = match connection.is_postgres() || run_rank::is_indexed(&search.order) {
+        true => in_order(connection, &search).await?,
+        false => run_rank::page(connection, &search).await?,
+    };
+    let page = Page::cut(numbers, search.limit, search.offset);
+    let mut found = rows(connection, &page.items).await?;
+    load(connection, &mut found).await?;
+    Ok(Page { items: found.into_iter().map(|(_, run)| run).collect(), next_offset: page.next_offset })
+}
+
+/// How many runs match.
+pub(super) async fn count(connection: &mut Connection, search: RunSearch) -> Done<u64> {
+    let mut sql = QueryBuilder::new("SELECT count(*) FROM run r WHERE ");
+    matching(&mut sql, &search);
+    let row = sql.build().fetch_one(connection).await?;
+    Ok(u64::try_from(row.try_get::<i64>(0)?).unwrap_or_default())
+}
+
+/// The numbers of a page's rows, and of one more, sorted by the database.
+async fn in_order(connection: &mut Connection, search: &RunSearch) -> Done<Vec<i64>> {
+    let mut sql = QueryBuilder::new("SELECT r.id FROM run r");
     for (place, order) in search.order.iter().enumerate() {
         join(&mut sql, place, order);
     }
     sql.push(" WHERE ");
-    clause::among(&mut sql, "r.experiment", &search.experiments);
+    matching(&mut sql, search);
+    order(&mut sql, &search.order);
+    sql.push(" LIMIT ").push_bind(one_more(search.limit));
+    sql.push(" OFFSET ").push_bind(offset(search.offset));
+    let mut numbers = Vec::new();
+    sql.build()
+        .each(connection, |row| {
+            numbers.push(row.try_get(0)?);
+            Ok(())
+        })
+        .await?;
+    Ok(numbers)
+}
+
+/// The runs with these numbers, in this order, without what they logged.
+async fn rows(connection: &mut Connection, numbers: &[i64]) -> Done<Vec<(i64, Run)>> {
+    let select =
+        format!("SELECT {} FROM run r WHERE r.id IN (SELECT value FROM json_each(?))", runs::COLUMNS);
+    let found = query(select).bind(List(numbers.to_vec())).fetch_all(connection).await?;
+    let places: HashMap<i64, usize> =
+        numbers.iter().enumerate().map(|(place, number)| (*number, place)).collect();
+    let mut runs = Vec::with_capacity(found.len());
+    for row in &found {
+        let (number, info) = runs::info(row)?;
+        runs.push((number, runs::bare(info)));
+    }
+    runs.sort_by_key(|(number, _)| places.get(number).copied());
+    Ok(runs)
+}
+
+/// Appends what a run must be to match.
+pub(super) fn matching(sql: &mut QueryBuilder, search: &RunSearch) {
+    // Of several experiments the newest runs are found by walking all runs by time: the plus keeps SQLite from
+    // visiting one experiment after the other and sorting then.
+    let column = if search.experiments.len() == 1 { "r.experiment" } else { "+r.experiment" };
+    clause::among(sql, column, &search.experiments);
     if let Some(stage) = search.view.lifecycle() {
         sql.push(" AND r.lifecycle = ").push_bind(stage.as_str());
     }
     for wanted in &search.filter {
         sql.push(" AND ");
-        filter(&mut sql, wanted);
+        filter(sql, wanted);
     }
-    order(&mut sql, &search.order);
-    sql.push(" LIMIT ").push_bind(one_more(search.limit));
-    sql.push(" OFFSET ").push_bind(offset(search.offset));
-    let rows = sql.build().fetch_all(connection).await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let (id, info) = runs::info(row)?;
-        found.push((id, runs::bare(info)));
-    }
-    let mut page = Page::cut(found, search.limit, search.offset);
-    load(connection, &mut page.items).await?;
-    Ok(Page { items: page.items.into_iter().map(|(_, run)| run).collect(), next_offset: page.next_offset })
 }
 
 /// The table of values that an order on a metric, param or tag looks at.
@@ -46,7 +89,7 @@ fn table(entity: Entity) -> &'static str {
     }
 }
 
-fn join(sql: &mut QueryBuilder, place: usize, order: &Order) {
+pub(super) fn join(sql: &mut QueryBuilder, place: usize, order: &Order) {
     if !matches!(order.entity, Entity::Metric | Entity::Param | Entity::Tag) {
         return;
     }
@@ -74,6 +117,11 @@ fn order(sql: &mut QueryBuilder, orders: &[Order]) {
                 let column = attribute(&order.key);
                 by_start |= column == "r.start_time";
                 by_id |= column == "r.run_id";
+                // In the words of the index.
+                if column == "r.start_time" && !order.ascending {
+                    sql.push("r.start_time DESC NULLS LAST, ");
+                    continue;
+                }
                 sql.push(format!("{column} IS NULL, {column}{direction}, "));
             }
         }
@@ -133,7 +181,7 @@ fn dataset(sql: &mut QueryBuilder, wanted: &Clause) {
     sql.push(")");
 }
 
-fn attribute(key: &str) -> &'static str {
+pub(super) fn attribute(key: &str) -> &'static str {
     match key {
         "run_id" => "r.run_id",
         "run_name" => "r.name",

@@ -123,6 +123,11 @@ impl Runs for Store {
         self.read::<_, Error, _>(move |connection| Box::pin(run_search::search(connection, search))).await
     }
 
+    async fn count(&self, search: &RunSearch) -> Result<u64> {
+        let search = search.clone();
+        self.read::<_, Error, _>(move |connection| Box::pin(run_search::count(connection, search))).await
+    }
+
     async fn history(&self, id: &RunId, history: &History) -> Result<Page<Metric>> {
         let (id, history) = (id.clone(), history.clone());
         self.read::<_, Error, _>(move |connection| {

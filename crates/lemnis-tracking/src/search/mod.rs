@@ -9,6 +9,7 @@
 //! A parsed [`Clause`] names an entity and a key that its search knows and carries a value of the right type, so an
 //! adapter only has to translate it.
 
+mod fault;
 mod genai;
 mod lexer;
 mod logged_model;
@@ -19,6 +20,7 @@ mod registry;
 mod run;
 mod trace;
 
+pub use fault::run_fault;
 pub use genai::{evaluation_dataset_order, evaluation_datasets, issues};
 pub use logged_model::{field, logged_models};
 pub use metric::{MetricField, MetricFilter, MetricView, metric_filter};

@@ -140,6 +140,7 @@ pub(super) async fn check_search<S: Experiments + Runs>(store: &S) {
         let mut search = RunSearch::new(vec![experiment]).matching(filter).unwrap();
         search.order = order.iter().map(|item| search::run_order(item).unwrap()).collect();
         let page = Runs::search(store, &search).await.unwrap();
+        assert_eq!(store.count(&search).await.unwrap(), page.items.len() as u64, "{filter}");
         page.items.into_iter().map(|run| run.info.run_name).collect::<String>()
     };
     assert_eq!(names("", &[]).await, "edcba", "newest first");

@@ -1,5 +1,6 @@
 //! Read models filled from the ports. Nothing here changes anything.
 
+mod compare;
 mod data;
 mod drift;
 mod endpoints;
@@ -10,12 +11,13 @@ mod predictions;
 mod runs;
 mod validation;
 
+pub use compare::{compare, curves, experiments};
 pub use data::data;
 pub use endpoints::{endpoint, endpoints};
 pub use flows::{events, flow_runs, verdicts};
 pub use models::{model, models};
 pub use overview::overview;
-pub use runs::{run, runs};
+pub use runs::{run, run_info, runs};
 
 use lemnis_core::Event;
 use lemnis_quality::{Outcome, Verdict};

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::TryStreamExt;
-use lemnis_tracking::search::{Clause, Comparator, Entity, Value, run_order};
+use lemnis_tracking::search::{Clause, Comparator, Entity, Value, run_fault, run_order};
 use lemnis_tracking::{
-    ExperimentId, ExperimentSearch, Run, RunId, RunSearch, RunStatus, SampledMetrics, VersionSearch,
+    ExperimentId, ExperimentSearch, History, Lifecycle, Run, RunId, RunInfo, RunSearch, RunStatus,
+    VersionSearch,
 };
 use object_store::ObjectStore;
 
@@ -13,7 +14,7 @@ use super::segment;
 use crate::model::{DATA_DIGEST, GIT_COMMIT, MODEL_DIGEST};
 use crate::view::{
     ArtifactRow, DatasetRow, ExperimentRow, KeyValue, Lineage, MetricPoint, MetricSeries, Moment, RunDetail,
-    RunList, RunQuery, RunRow, State, VersionLink,
+    RunList, RunQuery, RunRow, State, VersionLink, thin,
 };
 use crate::{App, Context, Error, artifact};
 
@@ -25,6 +26,10 @@ const MAX_HISTORIES: usize = 60;
 const MAX_POINTS: usize = 300;
 /// Files of a run that are listed.
 const MAX_ARTIFACTS: usize = 500;
+/// Nested runs that are listed.
+const MAX_CHILDREN: usize = 200;
+/// The tag by which a nested run names the run that it belongs to.
+const PARENT_TAG: &str = "mlflow.parentRunId";
 
 /// A page of runs. A filter or order that cannot be read is told in the list, not as a failure.
 pub async fn runs(app: &App, query: &RunQuery) -> Result<RunList, Error> {
@@ -48,6 +53,8 @@ pub async fn runs(app: &App, query: &RunQuery) -> Result<RunList, Error> {
         filter: query.filter.clone(),
         order_by: query.order_by.clone(),
         error: None,
+        fault: None,
+        total: None,
         offset: query.offset,
         next_offset: None,
     };
@@ -59,9 +66,11 @@ pub async fn runs(app: &App, query: &RunQuery) -> Result<RunList, Error> {
         Ok(search) => search,
         Err(error) => {
             list.error = Some(error.to_string());
+            list.fault = run_fault(&query.filter);
             return Ok(list);
         }
     };
+    search.view = query.view;
     if !query.order_by.trim().is_empty() {
         match run_order(&query.order_by) {
             Ok(order) => search.order = vec![order],
@@ -73,6 +82,9 @@ pub async fn runs(app: &App, query: &RunQuery) -> Result<RunList, Error> {
     }
     search.limit = query.limit.clamp(1, MAX_LIMIT);
     search.offset = query.offset;
+    if query.count {
+        list.total = Some(app.runs.count(&search).await.context("counting runs")?);
+    }
     let page = app.runs.search(&search).await.context("looking for runs")?;
     let versions = versions_of(app, &page.items).await?;
     list.next_offset = page.next_offset;
@@ -121,6 +133,13 @@ pub(super) fn row(run: &Run, experiments: &HashMap<ExperimentId, String>, versio
         user: info.user_id.clone(),
         metrics: run.metrics.iter().map(|metric| (metric.key.clone(), metric.value)).collect(),
         params: run.params.iter().map(|param| (param.key.clone(), param.value.clone())).collect(),
+        tags: run
+            .tags
+            .iter()
+            .filter(|tag| !tag.key.starts_with("mlflow."))
+            .map(|tag| (tag.key.clone(), tag.value.clone()))
+            .collect(),
+        deleted: info.lifecycle_stage == Lifecycle::Deleted,
         versions: versions.get(info.run_id.as_str()).cloned().unwrap_or_default(),
     }
 }
@@ -135,7 +154,7 @@ fn state(status: RunStatus) -> State {
 }
 
 /// Names by how many of the lists have them, then by name.
-fn common<'a>(lists: impl Iterator<Item = impl Iterator<Item = &'a String>>) -> Vec<String> {
+pub(super) fn common<'a>(lists: impl Iterator<Item = impl Iterator<Item = &'a String>>) -> Vec<String> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for name in lists.flatten() {
         *counts.entry(name).or_default() += 1;
@@ -181,6 +200,9 @@ pub async fn run(app: &App, id: &str) -> Result<RunDetail, Error> {
             .map(|tag| KeyValue { key: tag.key.clone(), value: tag.value.clone() })
             .collect(),
         note: text("mlflow.note.content"),
+        parent: text(PARENT_TAG),
+        children: children(app, &run, &names).await?,
+        deleted: row.deleted,
         artifacts,
         artifacts_cut,
         datasets: run
@@ -214,6 +236,26 @@ pub async fn run(app: &App, id: &str) -> Result<RunDetail, Error> {
     })
 }
 
+/// The run with this id, without what it logged.
+pub async fn run_info(app: &App, id: &str) -> Result<RunInfo, Error> {
+    let found = app.runs.info(&RunId::from(id)).await.context("looking for the run")?;
+    found.ok_or_else(|| Error::Missing { what: "run", name: id.to_owned() })
+}
+
+/// The active runs that name `run` as their parent.
+async fn children(app: &App, run: &Run, names: &HashMap<ExperimentId, String>) -> Result<Vec<RunRow>, Error> {
+    let mut search = RunSearch::new(vec![run.info.experiment_id]);
+    search.filter = vec![Clause {
+        entity: Entity::Tag,
+        key: PARENT_TAG.to_owned(),
+        comparator: Comparator::Equal,
+        value: Value::Text(run.info.run_id.to_string()),
+    }];
+    search.limit = MAX_CHILDREN;
+    let found = app.runs.search(&search).await.context("looking for nested runs")?.items;
+    Ok(found.iter().map(|run| row(run, names, &Versions::new())).collect())
+}
+
 async fn find(app: &App, id: &str) -> Result<Option<Run>, Error> {
     let exact = app.runs.get(&RunId::from(id)).await.context("looking for the run")?;
     let is_start = id.len() >= 4 && id.chars().all(|character| character.is_ascii_alphanumeric());
@@ -240,16 +282,14 @@ async fn histories(app: &App, run: &Run) -> Result<Vec<MetricSeries>, Error> {
         let mut points = Vec::new();
         // A metric whose latest point is at step 0 may still have a history by time; both cost one small read.
         if place < MAX_HISTORIES {
-            let sample = SampledMetrics {
-                run_ids: vec![run.info.run_id.clone()],
-                key: metric.key.clone(),
-                steps: None,
-                max_points: MAX_POINTS,
-            };
-            let sampled = app.runs.sampled(&sample).await.context("reading a metric's history")?;
-            points = sampled
+            let all = History { key: metric.key.clone(), limit: None, offset: 0 };
+            let history =
+                app.runs.history(&run.info.run_id, &all).await.context("reading a metric's history")?;
+            let mut history = history.items;
+            history.sort_by_key(|point| (point.step, point.timestamp));
+            points = thin(history, MAX_POINTS)
                 .iter()
-                .map(|(_, point)| MetricPoint { step: point.step, value: point.value })
+                .map(|point| MetricPoint { step: point.step, value: point.value })
                 .collect();
         }
         if points.is_empty() {
@@ -276,11 +316,11 @@ async fn artifacts(app: &App, run: &Run) -> Result<(Vec<ArtifactRow>, bool), Err
         }
         let Some(parts) = file.location.prefix_match(&prefix) else { continue };
         let path = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
-        let location = file.location.parts().map(|part| segment(part.as_ref())).collect::<Vec<_>>().join("/");
+        let place = path.split('/').map(segment).collect::<Vec<_>>().join("/");
         rows.push(ArtifactRow {
             path,
             size_bytes: file.size,
-            href: format!("/api/2.0/mlflow-artifacts/artifacts/{location}"),
+            href: format!("/runs/{}/artifacts/{place}", segment(run.info.run_id.as_str())),
         });
     }
     Ok((sorted(rows), false))

@@ -8,7 +8,7 @@ use lemnis_app::why::{Link, Why};
 
 use self::endpoint::drift_verdict;
 pub(crate) use self::endpoint::{endpoint, endpoint_row};
-pub(crate) use self::tracking::{model, model_row, run, runs};
+pub(crate) use self::tracking::{comparison, diff, experiments, facts, model, model_row, preview, run, runs};
 
 pub(crate) const NOW: i64 = 1_764_000_000_000;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lemnis_app::model::{Diff, Difference, Fact};
 use lemnis_app::view::*;
 
 use super::{ago, text, texts};
@@ -33,6 +34,8 @@ pub(crate) fn run_row(place: i64) -> RunRow {
             (text("trees"), (100 + place * 50).to_string()),
             (text("learning_rate"), text("0.1")),
         ]),
+        tags: BTreeMap::from([(text("team"), text("<b>risk</b>"))]),
+        deleted: false,
         versions: if place == 0 { vec![version_link()] } else { Vec::new() },
     }
 }
@@ -50,6 +53,8 @@ pub(crate) fn runs() -> RunList {
         filter: text("metrics.roc_auc > 0.8"),
         order_by: text("metrics.roc_auc DESC"),
         error: None,
+        fault: None,
+        total: Some(1_234),
         offset: 0,
         next_offset: Some(100),
     }
@@ -107,6 +112,9 @@ pub(crate) fn run() -> RunDetail {
             ArtifactRow { path: text("model/model.onnx"), size_bytes: 341_812, href: text("/x") },
         ],
         artifacts_cut: false,
+        parent: Some(text("<parent>")),
+        children: vec![run_row(1)],
+        deleted: false,
         datasets: vec![DatasetRow {
             name: text("train"),
             digest: text("a1b2c3d4e5f6"),
@@ -191,4 +199,44 @@ pub(crate) fn model() -> ModelDetail {
         reports: vec![report(3, false, -0.004), report(2, true, 0.003)],
         runs: vec![run_row(0)],
     }
+}
+
+pub(crate) fn experiments() -> Vec<ExperimentLine> {
+    vec![ExperimentLine {
+        id: text("1"),
+        name: text("churn <next>"),
+        note: Some(text("<b>who leaves</b>")),
+        runs: 12_345,
+        created: ago(900_000),
+        newest: Some(ago(30)),
+    }]
+}
+
+pub(crate) fn comparison() -> RunComparison {
+    RunComparison {
+        runs: (0..3).map(run_row).collect(),
+        missing: texts(&["<none>"]),
+        metrics: texts(&["roc_auc", "log_loss"]),
+        params: texts(&["trees", "learning_rate"]),
+    }
+}
+
+pub(crate) fn preview() -> Previewed {
+    let document = serde_json::json!({ "<i>": ["<script>", 1, null] });
+    Previewed { size_bytes: 812, preview: Preview::Json(document) }
+}
+
+pub(crate) fn facts() -> Vec<Fact> {
+    let fact = |section, name: &str, value: &str| Fact { section, name: text(name), value: text(value) };
+    vec![
+        fact("params", "trees", "200"),
+        fact("signature", "input tenure", "double"),
+        fact("environment", "<i>numpy</i>", "2.4"),
+    ]
+}
+
+pub(crate) fn diff() -> Diff {
+    let difference =
+        Difference { section: "params", name: text("<i>trees"), from: Some(text("200")), to: None };
+    Diff { model: text("churn"), from: 1, to: 2, differences: vec![difference], same: 12 }
 }
