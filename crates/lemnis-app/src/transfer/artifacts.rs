@@ -50,6 +50,7 @@ pub(super) async fn copy(
         all.same += one.same;
         all.conflicts += one.conflicts;
         all.verified += one.verified;
+        all.empty += one.empty;
         all.unreachable += one.unreachable;
         for (id, reason) in outcome.conflicts {
             report.conflict(KIND, &id, reason);
@@ -83,6 +84,7 @@ async fn folder(transfer: &Transfer, from: &str, to: &str) -> Result<Outcome, Er
     let (source, target) = places;
     let files = list(&source).await?;
     if files.is_empty() {
+        outcome.counts.empty = 1;
         return Ok(outcome);
     }
     let present: HashMap<String, u64> =

@@ -65,6 +65,8 @@ pub struct ArtifactCounts {
     pub conflicts: u64,
     /// Those whose digest is the source's: read back after copying, or known from then.
     pub verified: u64,
+    /// Folders of records in which the source shows no file: nothing was logged, or the files lie elsewhere by now.
+    pub empty: u64,
     /// Folders of records that could not be reached.
     pub unreachable: u64,
 }

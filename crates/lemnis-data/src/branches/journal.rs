@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::fsx;
 use crate::repo::Repo;
 
-/// How often, and how long, a lock of Git's index is waited for.
+/// How often, and how long, a lock of Git's is waited for.
 const LOCK_TRIES: u32 = 30;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,7 +62,7 @@ pub fn finish(repo: &Repo) -> Result<()> {
         // Somebody went elsewhere since: there is nothing left to finish.
         return fsx::remove(&note(repo));
     }
-    unlock_index(root)?;
+    unlock(root, &step.branch)?;
     refuse_edits(root, &step)?;
     files(repo, &step.old, &step.new)?;
     if at.as_deref() == Some(step.old.as_str()) {
@@ -117,7 +117,8 @@ fn changed(root: &Path, from: &str, to: &str) -> Result<Vec<(u8, Vec<u8>)>> {
     Ok(found)
 }
 
-/// Fails when a file that the step changes holds neither the old nor the new content.
+/// Fails when a file that the step changes holds neither the old nor the new content, nor the beginning of one of them:
+/// Git writes files in place, so a killed one leaves such.
 fn refuse_edits(root: &Path, step: &Step) -> Result<()> {
     for (_, path) in changed(root, &step.old, &step.new)? {
         let path = String::from_utf8_lossy(&path).into_owned();
@@ -129,7 +130,7 @@ fn refuse_edits(root: &Path, step: &Step) -> Result<()> {
             let answer = git(root, &["rev-parse", "--verify", "--quiet", &format!("{commit}:{path}")])?;
             Ok(answer.code == 0 && answer.text()? == now)
         };
-        if !known(&step.old)? && !known(&step.new)? {
+        if !known(&step.old)? && !known(&step.new)? && !is_torn(root, step, &path)? {
             return Err(Error::hinted(
                 format!("'{path}' was edited before an interrupted merge of {} was finished", step.branch),
                 "put the edit away with `git stash` and run the command again",
@@ -139,14 +140,31 @@ fn refuse_edits(root: &Path, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// Removes the lock of Git's index that a killed `git` left: nobody holds it for three seconds.
-fn unlock_index(root: &Path) -> Result<()> {
-    let lock = root.join(git(root, &["rev-parse", "--git-path", "index.lock"])?.text()?);
-    for _ in 0..LOCK_TRIES {
-        if !lock.exists() {
-            return Ok(());
+/// Whether the file holds the beginning of what one of the commits has there.
+fn is_torn(root: &Path, step: &Step, path: &str) -> Result<bool> {
+    let at = root.join(path);
+    let now = std::fs::read(&at).map_err(Error::io("read", &at))?;
+    for commit in [&step.old, &step.new] {
+        let whole = git(root, &["cat-file", "--filters", &format!("{commit}:{path}")])?;
+        if whole.code == 0 && whole.bytes()?.starts_with(&now) {
+            return Ok(true);
         }
-        std::thread::sleep(LOCK_PAUSE);
     }
-    fsx::remove(&lock)
+    Ok(false)
+}
+
+/// Removes the locks that a killed `git` left, on the index and on the branch: nobody holds them for three seconds.
+fn unlock(root: &Path, branch: &str) -> Result<()> {
+    for name in ["index.lock", "HEAD.lock", &format!("refs/heads/{branch}.lock")] {
+        let lock = root.join(git(root, &["rev-parse", "--git-path", name])?.text()?);
+        let mut tries = 0;
+        while lock.exists() && tries < LOCK_TRIES {
+            std::thread::sleep(LOCK_PAUSE);
+            tries += 1;
+        }
+        if tries == LOCK_TRIES {
+            fsx::remove(&lock)?;
+        }
+    }
+    Ok(())
 }

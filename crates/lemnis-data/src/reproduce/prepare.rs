@@ -88,7 +88,9 @@ pub(super) fn begin(
         pull_inputs(workspace, index, &stage, observer)?;
     }
     let locked = if start.force { None } else { locked_entry(workspace, &stage)? };
-    if let Err(error) = record_inputs(workspace, &mut stage, how.allow_missing) {
+    // as in DVC a command that is not forced starts with all of its inputs, or not at all
+    let lenient = how.allow_missing && (start.force || locked.is_some());
+    if let Err(error) = record_inputs(workspace, &mut stage, lenient) {
         // As in DVC the outputs of a stage that cannot run are gone: they would look like its result.
         remove_outs(&stage)?;
         return Err(error);

@@ -165,7 +165,8 @@ fn equal(sql: &mut QueryBuilder, wanted: &Clause) {
         table(wanted.entity)
     ));
     sql.push_bind(wanted.key.clone()).push(") AND substr(v.value, 1, 32) = substr(");
-    sql.push_bind(text.clone()).push(", 1, 32) AND v.value = ").push_bind(text.clone()).push(")");
+    // Were the value compared as it is, SQLite would put it into `substr` as well, and not find the index.
+    sql.push_bind(text.clone()).push(", 1, 32) AND v.value || '' = ").push_bind(text.clone()).push(")");
 }
 
 fn dataset(sql: &mut QueryBuilder, wanted: &Clause) {

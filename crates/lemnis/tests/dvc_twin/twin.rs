@@ -331,11 +331,6 @@ impl<'j> Twin<'j> {
             // finds that a parameter is missing: where a failure ends, the two may have come to different places
             return Ok(Go::Home);
         }
-        let stays_away = words.contains(&"--allow-missing") && theirs.err.contains("(ignored)");
-        if our_log != their_log && stays_away {
-            // with both flags DVC does not start a stage whose input is missing
-            return Ok(Go::Home);
-        }
         if theirs.code != 0 && matches!(verb, Verb::Commit { target: None, .. }) {
             // files are taken in the order of the file system: each got as far as it got
             return Ok(Go::Home);

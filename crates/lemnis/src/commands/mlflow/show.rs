@@ -91,6 +91,10 @@ pub fn report(context: &Context, report: &Report) -> Result<u8, Failure> {
     if report.conflicts.len() > TOLD {
         output::line(format!("… and {} more; --json tells all", report.conflicts.len() - TOLD));
     }
+    if files.empty > 0 {
+        let words = "folders of runs, models and traces hold no files in the source; name another place with --artifacts";
+        output::line(format!("{FAINT}{} {words}{FAINT:#}", files.empty));
+    }
     if !report.left_out.is_empty() {
         let left: Vec<String> =
             report.left_out.iter().map(|(what, count)| format!("{count} {what}")).collect();
