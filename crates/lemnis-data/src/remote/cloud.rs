@@ -33,6 +33,9 @@ const ASK_EACH: usize = 300;
 const STALL: Duration = Duration::from_secs(120);
 /// What one request lists.
 const PAGE: usize = 1_000;
+/// Where objects lie, and in how many folders.
+const OBJECTS: &str = "files/md5/";
+const SHARDS: usize = 256;
 
 pub(super) struct Cloud {
     pub(super) store: Arc<dyn ObjectStore>,
@@ -126,12 +129,17 @@ impl Cloud {
         let mut rest = folders.iter();
         let Some(first) = rest.next() else { return Ok(Some(HashSet::new())) };
         let (seen, mut found) = list(first).await?;
-        if folders.len() * (1 + seen / PAGE) > objects.len() {
+        let pages = 1 + seen * SHARDS / PAGE;
+        if folders.iter().all(|folder| folder.starts_with(OBJECTS)) && pages * jobs < folders.len() {
+            // one list of everything, page after page, is shorter than one of each folder
+            found = list(OBJECTS.trim_end_matches('/')).await?.1;
+        } else if folders.len() * (1 + seen / PAGE) > objects.len() {
             return Ok(None);
+        } else {
+            let listed = stream::iter(rest).map(|folder| list(folder)).buffer_unordered(jobs);
+            let lists: Vec<(usize, Vec<String>)> = listed.try_collect().await?;
+            found.extend(lists.into_iter().flat_map(|(_, found)| found));
         }
-        let listed = stream::iter(rest).map(|folder| list(folder)).buffer_unordered(jobs);
-        let lists: Vec<(usize, Vec<String>)> = listed.try_collect().await?;
-        found.extend(lists.into_iter().flat_map(|(_, found)| found));
         let found: HashSet<String> = found.into_iter().collect();
         let mut present = HashSet::new();
         for object in objects {
@@ -328,5 +336,32 @@ impl Cloud {
 
     pub(super) fn receive_file(&self, below: &str, to: &std::path::Path) -> Result<(u64, String)> {
         self.runtime.block_on(self.receive(below, to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::memory::Memory;
+
+    #[test]
+    fn what_is_there_is_found_however_many_lists_it_takes() {
+        let memory = Memory::default();
+        let cloud = Cloud::open("s3://bucket", &BTreeMap::new(), &memory).expect("opens");
+        let object = |at: usize| Object { name: HashName::Md5, oid: format!("{:02x}{at:030x}", at % SHARDS) };
+        let put = |object: &Object| {
+            let key = cloud.key(&object.key()).expect("key");
+            let put = cloud.store.put(&key, PutPayload::from_static(b"x"));
+            cloud.runtime.block_on(put).expect("puts");
+        };
+        let asked: Vec<Object> = (0..4 * ASK_EACH).map(object).collect();
+        assert!(cloud.present(&asked, 8).expect("lists nothing").is_empty());
+        let there: HashSet<Object> = asked.iter().step_by(3).cloned().collect();
+        there.iter().for_each(put);
+        (10_000..12_000).map(object).for_each(|other| put(&other));
+        // together for one job, folder by folder for many
+        for jobs in [1, SHARDS] {
+            assert_eq!(cloud.present(&asked, jobs).expect("lists"), there, "{jobs}");
+        }
     }
 }

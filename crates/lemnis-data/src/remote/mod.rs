@@ -6,6 +6,8 @@
 mod cloud;
 mod landing;
 mod local;
+#[cfg(test)]
+mod memory;
 mod runs;
 mod stored;
 mod sweep;

@@ -80,25 +80,15 @@ fn is_oid_shard(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use object_store::PutPayload;
-    use object_store::memory::InMemory;
 
     use super::*;
-    use crate::remote::{OpenError, OpenStore, OpenedStore};
-
-    struct Memory(Arc<InMemory>);
-
-    impl OpenStore for Memory {
-        fn open(&self, _: &str, _: &BTreeMap<String, String>) -> Result<OpenedStore, OpenError> {
-            Ok(OpenedStore { store: self.0.clone(), prefix: "some/prefix".into() })
-        }
-    }
+    use crate::remote::memory::Memory;
 
     #[test]
     fn objects_of_a_store_are_found_and_removed_and_nothing_else() {
-        let memory = Memory(Arc::default());
+        let memory = Memory::default();
         let remote =
             Remote::at("r", "s3://bucket/some/prefix", &BTreeMap::new(), &memory, None).expect("opens");
         let oid = |at: usize| format!("{at:032x}");
