@@ -235,6 +235,8 @@ pub fn end_task(repo: &Repo, mut task: TakenTask, success: bool, when: &str) -> 
 
 /// Records that a task failed whose process ended without a word; nothing when it has a result.
 pub fn fail_task(repo: &Repo, commit: &str, when: &str) -> Result<bool> {
+    // whoever kills a task and the worker that waited for it come here at the same moment
+    let _lock = locks::briefly(&worker::dir(repo).join("end.lock"), false)?;
     let broker = Broker::of(repo);
     for message in broker.processed()? {
         if message.stashed.commit == commit && !broker.result(&message.id).exists() {

@@ -25,7 +25,7 @@ pub struct Workers {
     pub alive: usize,
 }
 
-fn dir(repo: &Repo) -> PathBuf {
+pub(super) fn dir(repo: &Repo) -> PathBuf {
     repo.tmp_dir().join("exps/lemnis")
 }
 
