@@ -1,4 +1,4 @@
-//! The character NUL in a request's texts: refused everywhere.
+//! The character NUL in a request's path, query or JSON body: refused, whatever the database.
 //!
 //! PostgreSQL keeps no text with NUL; what one database takes and the other does not would be found when a project moves.
 
