@@ -121,6 +121,10 @@ mod tests {
         let run = format!("test-{}", std::process::id());
         let mut child =
             std::process::Command::new("sleep").arg("60").env(RUN_VARIABLE, &run).spawn().unwrap();
+        // The system shows an environment a moment after the program has begun.
+        while carrying(&run).is_empty() {
+            std::thread::sleep(POLL);
+        }
         assert!(end_earlier(&log, &run));
         assert!(
             !end_earlier(&log, &run),
