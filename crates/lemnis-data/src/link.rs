@@ -6,10 +6,12 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, open};
 
 use crate::cache::{Cache, prepare};
 use crate::config::LinkType;
@@ -18,6 +20,9 @@ use crate::fsx;
 use crate::hash::HashName;
 use crate::lanes::Lanes;
 use crate::progress::Task;
+
+/// The MD5 of nothing.
+const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 impl Cache {
     /// Whether the workspace file at `path` is already linked as the configuration wants.
@@ -65,19 +70,34 @@ impl Cache {
                 fsx::create_dirs(parent)?;
             }
         }
-        files.par_iter().with_min_len(8).try_for_each(|(md5, path)| {
-            let object = self.object_path(name, md5.as_ref());
-            self.link_one(&object, path, &lanes)?;
-            task.advance(1);
-            Ok(())
+        let objects = open_dir(&self.root_of(name));
+        let siblings: Vec<_> = files.chunk_by(|(_, one), (_, next)| one.parent() == next.parent()).collect();
+        siblings.par_iter().try_for_each(|siblings| {
+            let parent = siblings.first().and_then(|(_, path)| path.parent()).and_then(open_dir);
+            siblings.par_iter().with_min_len(8).try_for_each(|(md5, path)| {
+                let between = Between { objects: objects.as_ref(), parent: parent.as_ref() };
+                self.link_one((name, md5.as_ref()), path, between, &lanes)?;
+                task.advance(1);
+                Ok(())
+            })
         })
     }
 
-    fn link_one(&self, object: &Path, path: &Path, lanes: &Lanes) -> Result<()> {
+    fn link_one(
+        &self,
+        (name, md5): (HashName, &str),
+        path: &Path,
+        between: Between<'_>,
+        lanes: &Lanes,
+    ) -> Result<()> {
         let mut failure = io::Error::other("no link type is configured");
-        let temp = lanes.next();
         for kind in self.link_types() {
-            match self.make(*kind, object, path, &temp) {
+            // an empty file that is linked would make all empty files of the workspace one
+            if *kind == LinkType::Hardlink && md5 != EMPTY && between.hard_link(md5, path) {
+                return Ok(());
+            }
+            let temp = lanes.next();
+            match self.make(*kind, &self.object_path(name, md5), path, &temp) {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     let _ = fs::remove_file(&temp);
@@ -94,7 +114,6 @@ impl Cache {
                 return hard_link(object, path, temp);
             }
             LinkType::Symlink => std::os::unix::fs::symlink(object, temp)?,
-            // an empty file that is linked would make all empty files of the workspace one
             LinkType::Hardlink => drop(fsx::create_new(temp)?),
             LinkType::Reflink if !self.copier().may_share() => return Err(io::ErrorKind::Unsupported.into()),
             LinkType::Reflink => {
@@ -106,6 +125,28 @@ impl Cache {
         }
         fsx::replace(temp, path)
     }
+}
+
+/// The directory of the objects and that of a workspace file, open: a link between the two need not walk down to them.
+#[derive(Clone, Copy)]
+struct Between<'a> {
+    objects: Option<&'a OwnedFd>,
+    parent: Option<&'a OwnedFd>,
+}
+
+impl Between<'_> {
+    /// Makes a hard link in the one case that is the usual one: nothing stands at `path`. Returns whether it did.
+    fn hard_link(self, md5: &str, path: &Path) -> bool {
+        let (Some(objects), Some(parent), Some(file)) = (self.objects, self.parent, path.file_name()) else {
+            return false;
+        };
+        let (head, tail) = md5.split_at(2);
+        linkat(objects, format!("{head}/{tail}"), parent, file, AtFlags::empty()).is_ok()
+    }
+}
+
+fn open_dir(path: &Path) -> Option<OwnedFd> {
+    open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// Makes a hard link at `path`; one that has to replace something goes through `temp`.

@@ -120,6 +120,9 @@ def pytorch():
     except ImportError:
         import pytorch_lightning as L
 
+    # MLflow's hook for what is imported after `mlflow.autolog` fails where both names of Lightning are installed.
+    mlflow.pytorch.autolog(silent=True)
+
     class Net(L.LightningModule):
         def __init__(self):
             super().__init__()
