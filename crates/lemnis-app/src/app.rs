@@ -6,6 +6,7 @@ use lemnis_core::{Action, Clock, Event, EventLog, Leader, Principal};
 use lemnis_flow::Queue;
 use lemnis_quality::Verdicts;
 use lemnis_serving::{Endpoints, PredictionLog, Rollouts};
+use lemnis_tracking::direct::DirectTransfers;
 use lemnis_tracking::{
     Assessments, EvaluationDatasets, Experiments, GateReports, Issues, LoggedModels, Registry, Runs, Scorers,
     Traces, WebhookSender, Webhooks,
@@ -54,6 +55,8 @@ pub struct Ports {
     pub leader: Arc<dyn Leader>,
     /// The bytes of artifacts.
     pub artifacts: Arc<dyn ObjectStore>,
+    /// How clients move artifacts past the server; `None` where they may not.
+    pub direct: Option<Arc<dyn DirectTransfers>>,
 }
 
 /// One project's components.

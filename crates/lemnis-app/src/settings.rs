@@ -52,6 +52,9 @@ pub struct StateSettings {
     pub database: Option<String>,
     /// `s3://bucket/path`, `gs://bucket/path` or `azure://container/path`.
     pub artifacts: Option<String>,
+    /// Whether clients may move large artifacts to and from it by themselves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub direct_artifacts: bool,
 }
 
 impl StateSettings {

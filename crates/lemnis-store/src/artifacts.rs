@@ -3,11 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use lemnis_tracking::direct::DirectTransfers;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 
-use crate::{CloudEnvironment, Error, Result, open_remote};
+use crate::remotes::open_signing;
+use crate::{CloudEnvironment, Error, Result};
+
+/// Where artifacts lie.
+#[derive(Clone)]
+pub struct Artifacts {
+    /// Their bytes.
+    pub store: Arc<dyn ObjectStore>,
+    /// How clients reach them past the server, where an object store can sign URLs.
+    pub direct: Option<Arc<dyn DirectTransfers>>,
+}
 
 /// The artifacts below `root`, which is made if it is missing. No path leads out of it.
 pub fn artifacts(root: &Path) -> Result<Arc<dyn ObjectStore>> {
@@ -21,7 +32,11 @@ pub fn artifacts(root: &Path) -> Result<Arc<dyn ObjectStore>> {
 /// The artifacts below `url`: `s3://bucket/path`, `gs://bucket/path`, `azure://container/path`. Credentials and endpoints
 /// come from the environment, by the names that the clouds' own tools use.
 /// Must be called inside a Tokio runtime's context, but not from async code.
-pub fn artifacts_at(url: &str, environment: &CloudEnvironment) -> Result<Arc<dyn ObjectStore>> {
-    let (store, prefix) = open_remote(url, &Default::default(), environment)?;
-    Ok(if prefix.is_empty() { store } else { Arc::new(PrefixStore::new(store, prefix)) })
+pub fn artifacts_at(url: &str, environment: &CloudEnvironment) -> Result<Artifacts> {
+    let opened = open_signing(url, &Default::default(), environment)?;
+    let store = match opened.prefix.is_empty() {
+        true => opened.store,
+        false => Arc::new(PrefixStore::new(opened.store, opened.prefix)),
+    };
+    Ok(Artifacts { store, direct: opened.direct })
 }

@@ -84,6 +84,13 @@ pub enum Error {
         /// What stands in the way.
         message: String,
     },
+    /// The artifacts' object store did not do what it was asked.
+    #[error("the object store failed")]
+    Objects {
+        /// What it said.
+        #[source]
+        source: object_store::Error,
+    },
     /// The folder of the artifacts cannot be used.
     #[error("the artifact folder {path} cannot be used")]
     Artifacts {

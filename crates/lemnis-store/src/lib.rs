@@ -31,7 +31,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lemnis_core::Leader;
 
-pub use artifacts::{artifacts, artifacts_at};
+pub use artifacts::{Artifacts, artifacts, artifacts_at};
 pub use error::Error;
 pub use mlflow::{MlflowStore, open_mlflow, open_mlflow_target};
 pub use remotes::{AskSecret, CloudEnvironment, open_remote};

@@ -50,6 +50,7 @@ pub async fn ports(dir: &Path) -> Result<Ports, Error> {
         rollouts: store.clone(),
         leader: store,
         artifacts: lemnis_store::artifacts(&project.artifacts_dir())?,
+        direct: None,
     })
 }
 

@@ -6,6 +6,7 @@
 //! MLflow's own, so they do not follow the house style of lower-case sentences.
 
 mod assessment;
+pub mod direct;
 mod error;
 pub mod evaluation;
 mod experiment;

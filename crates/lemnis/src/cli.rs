@@ -148,6 +148,10 @@ pub struct Up {
     /// Keep artifacts there: s3://bucket/path, gs://bucket/path, azure://container/path; or set LEMNIS_ARTIFACTS
     #[arg(long, value_name = "URL")]
     pub artifacts: Option<String>,
+    /// Let MLflow's clients move large artifacts to and from that object store by themselves, with URLs that the server
+    /// signs; or set LEMNIS_DIRECT_ARTIFACTS=true
+    #[arg(long)]
+    pub direct_artifacts: bool,
 }
 
 #[derive(Args, Debug)]

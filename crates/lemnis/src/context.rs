@@ -83,7 +83,13 @@ impl Context {
             stage: read("DVC_STAGE"),
             environment: environment(cli.wait_for_lock),
             interrupt: Interrupt::default(),
-            place: Place { database: read(place::DATABASE), artifacts: read(place::ARTIFACTS) },
+            place: Place {
+                database: read(place::DATABASE),
+                artifacts: read(place::ARTIFACTS),
+                direct_artifacts: read(place::DIRECT_ARTIFACTS).is_some_and(|value| {
+                    !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no")
+                }),
+            },
             clock: Arc::new(SystemClock),
         })
     }

@@ -12,6 +12,8 @@ use crate::output::Failure;
 pub const DATABASE: &str = "LEMNIS_DATABASE_URL";
 /// The variable that names the artifacts' object store.
 pub const ARTIFACTS: &str = "LEMNIS_ARTIFACTS";
+/// The variable that lets clients reach that object store by themselves.
+pub const DIRECT_ARTIFACTS: &str = "LEMNIS_DIRECT_ARTIFACTS";
 
 /// Where the state lies; `None` is the project's own folder.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,8 @@ pub struct Place {
     pub database: Option<String>,
     /// `s3://bucket/path`, `gs://…`, `azure://…`.
     pub artifacts: Option<String>,
+    /// Whether clients may move artifacts to and from it by themselves.
+    pub direct_artifacts: bool,
 }
 
 impl Place {
@@ -29,12 +33,16 @@ impl Place {
         let in_file = Place {
             database: state.and_then(|state| state.database.clone()),
             artifacts: state.and_then(|state| state.artifacts.clone()),
+            direct_artifacts: state.is_some_and(|state| state.direct_artifacts),
         };
         refuse_password("--database", flags.database.as_deref())?;
         refuse_password("state.database of lemnis.yaml", in_file.database.as_deref())?;
         let place = Place {
             database: flags.database.or_else(|| context.place.database.clone()).or(in_file.database),
             artifacts: flags.artifacts.or_else(|| context.place.artifacts.clone()).or(in_file.artifacts),
+            direct_artifacts: flags.direct_artifacts
+                || context.place.direct_artifacts
+                || in_file.direct_artifacts,
         };
         if let Some(database) = &place.database
             && !database.starts_with("postgres://")
@@ -42,6 +50,10 @@ impl Place {
         {
             return Err(Failure::usage("the database is no postgres:// URL")
                 .with_hint("leave it out to keep the state in the project's folder"));
+        }
+        if place.direct_artifacts && place.artifacts.is_none() {
+            return Err(Failure::usage("artifacts in a folder cannot be reached past the server")
+                .with_hint("name an object store with --artifacts, or leave --direct-artifacts out"));
         }
         Ok(place)
     }

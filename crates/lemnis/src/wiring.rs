@@ -10,7 +10,7 @@ use lemnis_core::{Clock, ErrorKind, Principal};
 use lemnis_data::Environment;
 use lemnis_server::{Access, Router, Server};
 use lemnis_serving::{Endpoints, PredictionLog};
-use lemnis_store::{Store, WebhookSettings};
+use lemnis_store::{Artifacts, Store, WebhookSettings};
 use object_store::ObjectStore;
 
 use crate::context::Context;
@@ -38,6 +38,7 @@ pub async fn open(
         Some(url) => Store::connect(url).await?,
         None => Store::open(&project.database()).await?,
     });
+    let artifacts = artifacts(&project, place).await?;
     let ports = Ports {
         experiments: store.clone(),
         runs: store.clone(),
@@ -61,7 +62,8 @@ pub async fn open(
             .map_err(io_failure("reading the root certificates of this machine"))?,
         rollouts: store.clone(),
         leader: store,
-        artifacts: artifacts(&project, place).await?,
+        artifacts: artifacts.store,
+        direct: artifacts.direct.filter(|_| place.direct_artifacts),
     };
     let predictions = Arc::new(PredictionLog::open(&project.predictions_dir(), clock.clone())?);
     let app = Arc::new(App {
@@ -89,12 +91,13 @@ pub async fn stores(project: &Project, place: &Place) -> Result<(Arc<Store>, Arc
         Some(url) => Store::connect(url).await?,
         None => Store::open(&project.database()).await?,
     };
-    Ok((Arc::new(store), artifacts(project, place).await?))
+    Ok((Arc::new(store), artifacts(project, place).await?.store))
 }
 
-async fn artifacts(project: &Project, place: &Place) -> Result<Arc<dyn ObjectStore>, Failure> {
+async fn artifacts(project: &Project, place: &Place) -> Result<Artifacts, Failure> {
     let Some(url) = place.artifacts.clone() else {
-        return Ok(lemnis_store::artifacts(&project.artifacts_dir())?);
+        let store = lemnis_store::artifacts(&project.artifacts_dir())?;
+        return Ok(Artifacts { store, direct: None });
     };
     let environment = lemnis_store::CloudEnvironment { variables: Context::variables(), ask_secret: None };
     // Asking a bucket for its region waits.

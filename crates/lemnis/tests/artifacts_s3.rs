@@ -107,4 +107,98 @@ async fn artifacts_on_s3_stream_through_the_proxy() {
     assert!(!dir.path().join(".lemnis/artifacts/0").exists(), "nothing is kept in the project");
     assert_eq!(http.delete(at("0/r/artifacts/large.bin")).send().await.unwrap().status(), 200);
     assert_eq!(http.get(at("0/r/artifacts/large.bin")).send().await.unwrap().status(), 404);
+
+    let begin = format!("{}/api/2.0/mlflow-artifacts/mpu/create/0/r/artifacts", server.url);
+    let begin =
+        http.post(begin).json(&serde_json::json!({"path": "x", "num_parts": 2})).send().await.unwrap();
+    assert_eq!(begin.status(), 501, "clients may not go past the proxy unless the server says so");
+    let begin: serde_json::Value = begin.json().await.unwrap();
+    let words = "Multipart upload is not supported for the current artifact repository";
+    assert!(begin["message"].as_str().unwrap().starts_with(words), "the client falls back on this: {begin}");
+}
+
+/// MLflow's client moves a file of three parts, and falls back to the proxy for a small one; what it printed.
+const CLIENT: &str = r#"
+import os, sys, mlflow
+path = sys.argv[1]
+with mlflow.start_run() as run:
+    mlflow.log_artifact(path, "deep/er")
+    mlflow.log_text("small", "small.txt")
+back = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="deep/er/large.bin")
+assert open(back, "rb").read() == open(path, "rb").read()
+assert mlflow.artifacts.load_text(run.info.artifact_uri + "/small.txt") == "small"
+print(run.info.experiment_id + "/" + run.info.run_id)
+"#;
+
+#[tokio::test]
+async fn large_artifacts_go_past_the_server_where_it_lets_them() {
+    let Some(python) = python("large_artifacts_go_past_the_server_where_it_lets_them") else { return };
+    let Some(s3) = S3::start(&python).await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let variables = [
+        ("LEMNIS_ARTIFACTS", "s3://models/lemnis"),
+        ("LEMNIS_DIRECT_ARTIFACTS", "true"),
+        ("AWS_ENDPOINT_URL", s3.url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "someone"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let server = Up::start_with(dir.path(), &variables);
+    let large = dir.path().join("large.bin");
+    let bytes: Vec<u8> = (0..13 * MIB).map(|n| (n / 7 % 251) as u8).collect();
+    std::fs::write(&large, &bytes).unwrap();
+
+    let mut client = Command::new(&python);
+    client.args(["-c", CLIENT]).arg(&large).current_dir(dir.path());
+    support::clean(&mut client, dir.path());
+    client.env("MLFLOW_TRACKING_URI", &server.url).env("MLFLOW_DISABLE_TELEMETRY", "true");
+    client.env("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", (6 * MIB).to_string());
+    client.env("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", (5 * MIB).to_string());
+    let output = client.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let run = said.lines().find(|line| line.contains('/') && !line.contains(' ')).unwrap().trim();
+
+    let http = reqwest::Client::new();
+    let object = format!("{}/models/lemnis/{run}/artifacts/deep/er/large.bin", s3.url);
+    let object = http.head(object).send().await.unwrap();
+    let tag = object.headers()["etag"].to_str().unwrap();
+    assert!(tag.trim_matches('"').ends_with("-3"), "the client uploaded three parts by itself: {tag}");
+
+    let (_, id) = run.split_once('/').unwrap();
+    let ask = |call: &str, path: &str, seconds: i64| {
+        let body = serde_json::json!({"run_id": id, "path": path, "expiration": seconds});
+        http.post(format!("{}/api/2.0/mlflow/artifacts/{call}", server.url)).json(&body)
+    };
+    let up: serde_json::Value =
+        ask("presigned-upload-url", "one.txt", 60).send().await.unwrap().json().await.unwrap();
+    let put = http.put(up["presigned_url"].as_str().unwrap()).body("one").send().await.unwrap();
+    assert_eq!(put.status(), 200);
+    let down: serde_json::Value =
+        ask("presigned-download-url", "one.txt", 60).send().await.unwrap().json().await.unwrap();
+    assert_eq!(down["file_size"], 3);
+    let got = http.get(down["presigned_url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(got.headers()["content-disposition"], "attachment");
+    assert_eq!(got.text().await.unwrap(), "one");
+    for (call, path, seconds, status) in [
+        ("presigned-download-url", "none", 60, 404),
+        ("presigned-download-url", "one.txt", 0, 400),
+        ("presigned-download-url", "../../../x", 60, 400),
+        ("presigned-upload-url", "../../../x", 60, 400),
+    ] {
+        assert_eq!(ask(call, path, seconds).send().await.unwrap().status(), status, "{call} {path}");
+    }
+    let upload = |step: &str, body: serde_json::Value| {
+        http.post(format!("{}/api/2.0/mlflow-artifacts/mpu/{step}/{run}/artifacts", server.url)).json(&body)
+    };
+    for parts in [0, 10_001] {
+        let begin = upload("create", serde_json::json!({"path": "x", "num_parts": parts}));
+        assert_eq!(begin.send().await.unwrap().status(), 400, "{parts} parts");
+    }
+    let begun = upload("create", serde_json::json!({"path": "/home/me/x", "num_parts": 1}));
+    let begun: serde_json::Value = begun.send().await.unwrap().json().await.unwrap();
+    let gap = serde_json::json!({"path": "x", "upload_id": begun["upload_id"], "parts": [{"part_number": 2, "etag": "e"}]});
+    assert_eq!(upload("complete", gap).send().await.unwrap().status(), 400);
+    let abort = serde_json::json!({"path": "/home/me/x", "upload_id": begun["upload_id"]});
+    assert_eq!(upload("abort", abort).send().await.unwrap().status(), 200);
 }

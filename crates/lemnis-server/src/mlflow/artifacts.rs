@@ -111,20 +111,16 @@ pub(super) async fn upload(State(server): State<Server>, request: Request) -> An
     Ok(nothing())
 }
 
-/// Presigned URLs and multipart uploads are for object stores that clients can reach by themselves.
-pub(super) async fn not_implemented() -> Failure {
-    Failure::NotImplemented
-}
-
-pub(super) async fn server_info() -> Reply<Value> {
+pub(super) async fn server_info(State(server): State<Server>) -> Reply<Value> {
+    let direct = server.app.direct.as_ref();
     Reply(json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,
         "trace_archival_enabled": false,
-        "multipart_uploads_enabled": false,
-        "multipart_downloads_enabled": false,
-        "presigned_upload_run_id_supported": false,
-        "presigned_upload_model_id_supported": false,
+        "multipart_uploads_enabled": direct.is_some_and(|direct| direct.takes_parts()),
+        "multipart_downloads_enabled": direct.is_some(),
+        "presigned_upload_run_id_supported": direct.is_some(),
+        "presigned_upload_model_id_supported": direct.is_some(),
         "features_enabled": {"gateway": false},
     }))
 }

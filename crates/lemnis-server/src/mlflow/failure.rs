@@ -14,8 +14,11 @@ pub(crate) enum Failure {
     Domain(Error),
     /// The artifact store failed.
     Artifacts(object_store::Error),
-    /// This server does not offer it; the client falls back.
-    NotImplemented,
+    /// Clients may not go past the proxy; the client falls back to it.
+    NotDirect {
+        /// What it asked for, in MLflow's words.
+        what: &'static str,
+    },
     /// Nothing is served there.
     UnknownEndpoint(String),
 }
@@ -39,7 +42,7 @@ impl Failure {
             Failure::Domain(Error::Refused { message, .. }) => message.clone(),
             Failure::Domain(error) => chain(error),
             Failure::Artifacts(error) => chain(error),
-            Failure::NotImplemented => "This is not offered here.".to_owned(),
+            Failure::NotDirect { what } => not_direct(what),
             Failure::UnknownEndpoint(path) => format!("No endpoint is served at {path}"),
         }
     }
@@ -61,17 +64,21 @@ impl IntoResponse for Failure {
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", chain(&error))
             }
             Failure::Artifacts(error) => return artifacts(error),
-            Failure::NotImplemented => (
-                StatusCode::NOT_IMPLEMENTED,
-                "NOT_IMPLEMENTED",
-                "This server moves artifacts through its proxy only.".to_owned(),
-            ),
+            Failure::NotDirect { what } => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", not_direct(what)),
             Failure::UnknownEndpoint(path) => {
                 (StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", format!("No endpoint is served at {path}"))
             }
         };
         answer(status, code, &message)
     }
+}
+
+/// The beginning is what MLflow's client looks for before it falls back.
+fn not_direct(what: &str) -> String {
+    format!(
+        "{what} is not supported for the current artifact repository: use the proxy, or start the server with \
+         --direct-artifacts on an object store that offers it"
+    )
 }
 
 fn status(code: Code) -> StatusCode {

@@ -3,6 +3,7 @@
 //! Every path is served under `/api/…` for the Python client and under `/ajax-api/…` for browsers. A caller's mistake
 //! is never answered with a 5xx status, because the client repeats those for minutes and then hides the message.
 
+mod artifact_direct;
 pub(crate) mod artifact_paths;
 mod artifact_proxy;
 mod artifacts;
@@ -81,8 +82,8 @@ fn mlflow() -> Router<Server> {
         .route("/metrics/get-history-bulk-interval", get(metrics::history_sampled))
         .route("/artifacts/list", get(artifacts::list))
         .route("/upload-artifact", post(artifacts::upload))
-        .route("/artifacts/presigned-upload-url", post(artifacts::not_implemented))
-        .route("/artifacts/presigned-download-url", post(artifacts::not_implemented));
+        .route("/artifacts/presigned-upload-url", post(artifact_direct::upload_url))
+        .route("/artifacts/presigned-download-url", post(artifact_direct::download_url));
     experiments
         .merge(runs)
         .merge(logged())
@@ -161,8 +162,10 @@ fn proxy() -> Router<Server> {
             "/artifacts/{*path}",
             get(artifact_proxy::download).put(artifact_proxy::upload).delete(artifact_proxy::delete),
         )
-        .route("/mpu/{step}/{*path}", post(artifacts::not_implemented))
-        .route("/presigned/{*path}", get(artifacts::not_implemented))
+        .route("/mpu/create/{*path}", post(artifact_direct::begin))
+        .route("/mpu/complete/{*path}", post(artifact_direct::complete))
+        .route("/mpu/abort/{*path}", post(artifact_direct::abort))
+        .route("/presigned/{*path}", get(artifact_direct::presigned))
         .layer(DefaultBodyLimit::disable())
         .fallback(failure::unknown_endpoint)
         .method_not_allowed_fallback(failure::unknown_endpoint)

@@ -5,6 +5,7 @@
 //! own files. TLS is rustls on ring for all of them.
 
 mod aws_files;
+mod direct;
 mod ssh;
 
 use std::collections::BTreeMap;
@@ -12,10 +13,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lemnis_tracking::direct::DirectTransfers;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, resolve_bucket_region};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
+use object_store::signer::Signer;
 use object_store::{ClientOptions, ObjectStore};
 use url::Url;
 
@@ -39,6 +42,15 @@ pub struct CloudEnvironment {
 /// Shows a text and returns what is typed, unseen.
 pub type AskSecret = fn(&str) -> std::io::Result<String>;
 
+/// An opened store.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// The path in it, without slashes at its ends.
+    pub(crate) prefix: String,
+    /// Its signed URLs, where it has some.
+    pub(crate) direct: Option<Arc<dyn DirectTransfers>>,
+}
+
 /// The store of `url` and the path in it, without slashes at its ends. `options` are those of a DVC remote.
 /// Must be called inside a Tokio runtime's context, but not from async code.
 pub fn open_remote(
@@ -46,6 +58,11 @@ pub fn open_remote(
     options: &Options,
     environment: &CloudEnvironment,
 ) -> Result<(Arc<dyn ObjectStore>, String)> {
+    open_signing(url, options, environment).map(|opened| (opened.store, opened.prefix))
+}
+
+/// As [`open_remote`], with what signs URLs of the store.
+pub(crate) fn open_signing(url: &str, options: &Options, environment: &CloudEnvironment) -> Result<Opened> {
     let wrong = |message: String| Error::Remote { url: shown(url), message };
     let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
     let bucket = || {
@@ -55,29 +72,42 @@ pub fn open_remote(
     let path = percent_decoded(parsed.path().trim_matches('/'));
     let build = |error: object_store::Error| wrong(error.to_string());
     let client = client(options)?;
+    let plain = |store: Arc<dyn ObjectStore>, prefix: String| Opened { store, prefix, direct: None };
     Ok(match parsed.scheme() {
-        "s3" => (Arc::new(s3(&bucket()?, options, environment, client).build().map_err(build)?), path),
+        "s3" => {
+            let builder = s3(&bucket()?, options, environment, client);
+            let store = Arc::new(builder.clone().build().map_err(build)?);
+            let direct = direct::S3::new(store.clone(), &builder, path.clone(), url)?;
+            Opened { store, prefix: path, direct: Some(Arc::new(direct)) }
+        }
         "gs" | "gcs" => {
-            (Arc::new(google(&bucket()?, options, environment, client).build().map_err(build)?), path)
+            let store = google(&bucket()?, options, environment, client).build().map_err(build)?;
+            signing(store, path)
         }
         "azure" | "az" | "abfs" | "abfss" => {
             // abfss://container@account.dfs.core.windows.net/path
             let container =
                 if parsed.username().is_empty() { bucket()? } else { parsed.username().to_owned() };
-            (Arc::new(azure(&container, options, environment, client).build().map_err(build)?), path)
+            signing(azure(&container, options, environment, client).build().map_err(build)?, path)
         }
         "http" | "https" | "webdav" | "webdavs" => {
-            (Arc::new(http(&parsed, options)?.build().map_err(build)?), String::new())
+            plain(Arc::new(http(&parsed, options)?.build().map_err(build)?), String::new())
         }
         "ssh" => {
             let runtime = tokio::runtime::Handle::try_current().map_err(|error| wrong(error.to_string()))?;
-            (runtime.block_on(ssh::open(&parsed, options, environment)).map_err(wrong)?, path)
+            plain(runtime.block_on(ssh::open(&parsed, options, environment)).map_err(wrong)?, path)
         }
         scheme @ ("hdfs" | "webhdfs" | "gdrive" | "oss") => {
             return Err(wrong(format!("remotes over {scheme} are not supported")));
         }
         scheme => return Err(wrong(format!("'{scheme}' is no kind of remote"))),
     })
+}
+
+fn signing(store: impl ObjectStore + Signer, prefix: String) -> Opened {
+    let store = Arc::new(store);
+    let direct = direct::Signed { store: store.clone(), prefix: prefix.clone() };
+    Opened { store, prefix, direct: Some(Arc::new(direct)) }
 }
 
 /// The URL without a password.

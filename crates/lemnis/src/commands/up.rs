@@ -18,7 +18,11 @@ pub fn up(context: &Context, arguments: &Up) -> Result<(), Failure> {
         any_port: false,
         token: arguments.token.clone(),
         monitors: true,
-        place: Place { database: arguments.database.clone(), artifacts: arguments.artifacts.clone() },
+        place: Place {
+            database: arguments.database.clone(),
+            artifacts: arguments.artifacts.clone(),
+            direct_artifacts: arguments.direct_artifacts,
+        },
     };
     // A broken lemnis.yaml is better said now than in a log line later.
     Project::at(&dir).settings_if_any()?;

@@ -322,6 +322,12 @@ impl<'j> Twin<'j> {
         if is_dry && ours.code == 0 && theirs.code != 0 {
             return Ok(Go::On);
         }
+        // DVC takes every file of a directory for unsaved when the cache has lost the list of them, also when all are as
+        // they should be; Lemnis finds nothing to do then. What it did would show in the files
+        if matches!(verb, Verb::Checkout { .. }) && ours.code == 0 && theirs.err.contains("unsaved files") {
+            self.same_files().map_err(|error| error + &said())?;
+            return Ok(Go::On);
+        }
         if class(ours.code) != class(theirs.code) {
             return Err(format!("another exit code{}", said()));
         }
@@ -365,7 +371,9 @@ impl<'j> Twin<'j> {
             // DVC writes the whole stage or file anew, Lemnis the lines that change
             self.write_model();
         }
-        if ours.code != 0 && matches!(verb, Verb::Checkout { .. } | Verb::Pull { .. }) {
+        if ours.code != 0
+            && matches!(verb, Verb::Checkout { .. } | Verb::Pull { .. } | Verb::Experiment { .. })
+        {
             self.give_up_kept();
         }
         self.same_files().map_err(|error| error + &said())?;
