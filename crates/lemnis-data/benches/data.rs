@@ -80,7 +80,7 @@ fn many_files(criterion: &mut Criterion) {
     let (dir, repo, data) = fresh();
     add(&repo, &[data], &AddOptions::default()).unwrap();
     group.bench_function("status with known hashes", |bencher| {
-        bencher.iter(|| status(&repo, &StatusOptions::default()).unwrap());
+        bencher.iter(|| status(&repo, &StatusOptions::default(), None).unwrap());
     });
     group.bench_function("read the directory object", |bencher| {
         let environment = Environment::default();
@@ -118,7 +118,7 @@ fn chain(criterion: &mut Criterion) {
     reproduce(&repo, &Reproduce::default(), &mut Silent).unwrap();
     let mut group = criterion.benchmark_group("chain of 100 stages, up to date");
     group.bench_function("status", |bencher| {
-        bencher.iter(|| status(&open(dir.path()), &StatusOptions::default()).unwrap());
+        bencher.iter(|| status(&open(dir.path()), &StatusOptions::default(), None).unwrap());
     });
     group.bench_function("repro", |bencher| {
         bencher.iter(|| reproduce(&open(dir.path()), &Reproduce::default(), &mut Silent).unwrap());

@@ -75,7 +75,7 @@ fn run(command: &str, dir: &Path, rest: &[String], force: bool) -> lemnis_data::
         }
         "status" => {
             let options = StatusOptions { targets: rest.to_vec(), ..StatusOptions::default() };
-            println!("{}", serde_json::to_string(&status(&repo, &options)?).unwrap_or_default());
+            println!("{}", serde_json::to_string(&status(&repo, &options, None)?).unwrap_or_default());
         }
         "repro" => {
             let how = Reproduce { targets: rest.to_vec(), force, ..Reproduce::default() };

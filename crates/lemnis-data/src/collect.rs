@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::Recorded;
+use crate::imports::Link;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::revision::{self, Revisions};
-use crate::stage::{Out, OutKind, Stage};
+use crate::stage::{Dep, Out, OutKind, Stage};
 use crate::versions::{Place, Versions};
 
 /// Which data to transfer; nothing set means all data of the workspace.
@@ -51,11 +52,25 @@ pub(crate) struct Wanted {
     pub(crate) place: Place,
     /// What a versioned remote calls the recorded content.
     pub(crate) versions: Option<Arc<Versions>>,
-    /// The `.dvc` file, when it imports the output from another repository.
-    pub(crate) repo_import: Option<PathBuf>,
+    /// Where it was imported from, when it can be had there again.
+    pub(crate) source: Option<Source>,
+}
+
+/// Where an import can be had again; the `.dvc` file says more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Another repository, at the recorded commit. No remote of ours holds it.
+    Repo(PathBuf),
+    /// A store that keeps the recorded version.
+    Version(PathBuf),
 }
 
 impl Wanted {
+    /// Whether it belongs to another repository, whose own remotes hold it.
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(self.source, Some(Source::Repo(_)))
+    }
+
     /// Whether the file `relpath` of the directory is wanted.
     pub(crate) fn takes(&self, relpath: &str) -> bool {
         let below = |part: &String| {
@@ -192,7 +207,12 @@ fn choose(repo: &Repo, index: &mut Index, selection: &Selection, targets: &[Stri
 
 /// The output of the stage, or parts of it, when it is recorded.
 pub(crate) fn want(repo: &Repo, stage: &Stage, out: &Out, parts: Option<Vec<String>>) -> Option<Wanted> {
-    let imported = stage.import && stage.deps.iter().any(|dep| dep.from_repo);
+    let versioned = |dep: &Dep| dep.versioned && Link::keeps_versions(repo.config(), &dep.def_path);
+    let source = match stage.import {
+        true if stage.deps.iter().any(|dep| dep.from_repo) => Some(Source::Repo(stage.file.clone())),
+        true if stage.deps.iter().any(versioned) => Some(Source::Version(stage.file.clone())),
+        _ => None,
+    };
     Some(Wanted {
         recorded: out.recorded.clone()?,
         label: repo.show(&out.path),
@@ -203,7 +223,7 @@ pub(crate) fn want(repo: &Repo, stage: &Stage, out: &Out, parts: Option<Vec<Stri
         kind: out.kind,
         place: Place::of(stage, out),
         versions: out.versions.clone(),
-        repo_import: imported.then(|| stage.file.clone()),
+        source,
     })
 }
 

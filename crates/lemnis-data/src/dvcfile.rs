@@ -10,7 +10,7 @@ use crate::hash::{HashName, Recorded};
 use crate::repo::Repo;
 use crate::stage::{self, At, Dep, HASH_KEYS, Out, OutKind, Stage, fields};
 use crate::versions::{self, Versions};
-use crate::yaml::{Key, Map, Value, emit, parse, rewrite};
+use crate::yaml::{Key, Map, Node, Value, emit, parse, rewrite};
 use crate::{Error, fsx};
 
 const TOP: [&str; 9] = ["md5", "wdir", "deps", "outs", "locked", "frozen", "meta", "always_changed", "desc"];
@@ -93,10 +93,22 @@ pub(crate) fn read(repo: &Repo, path: &Path, text: &str) -> Result<Stage> {
             path: fsx::normalize(&stage.wdir, Path::new(&def_path)),
             def_path,
             from_repo: node.get("repo").is_some(),
+            versioned: names_versions(node),
             recorded: None,
         });
     }
     Ok(stage)
+}
+
+/// Whether a dependency was recorded with versions that its store is to be asked for.
+fn names_versions(node: &Node) -> bool {
+    let is_set = |key: &str| node.get(key).is_some_and(|value| !value.is_null());
+    let aware = node.get("fs_config").and_then(|options| options.get("version_aware"));
+    let refused = aware.map(|value| value.to_value()).is_some_and(|value| match value {
+        Value::Bool(set) => !set,
+        value => value.as_str().is_some_and(|text| crate::config::truth(text) == Some(false)),
+    });
+    (is_set("version_id") || is_set("files")) && !refused
 }
 
 /// Writes what a one-output `.dvc` file records about its output; the entry of a file that is there keeps

@@ -83,6 +83,8 @@ pub(crate) struct Dep {
     pub(crate) path: PathBuf,
     /// An import's source that lies in another repository.
     pub(crate) from_repo: bool,
+    /// An import's source of which versions are recorded.
+    pub(crate) versioned: bool,
     pub(crate) recorded: Option<Recorded>,
 }
 

@@ -10,6 +10,7 @@ use crate::hash::{HashName, Recorded};
 use crate::imports;
 use crate::index::Index;
 use crate::params::{self, Change};
+use crate::remote::OpenStore;
 use crate::repo::Repo;
 use crate::select::{Reach, Selected};
 use crate::stage::{Out, Stage};
@@ -75,10 +76,13 @@ pub struct StatusOptions {
     pub with_deps: bool,
     /// Targets that are directories stand for every stage below them.
     pub recursive: bool,
+    /// The sources of imports are not asked for something newer.
+    pub no_updates: bool,
 }
 
-/// Compares the workspace with `.dvc` files and `dvc.lock`. No targets mean all stages.
-pub fn status(repo: &Repo, options: &StatusOptions) -> Result<Status> {
+/// Compares the workspace with `.dvc` files and `dvc.lock`. No targets mean all stages. Imports of versions are compared
+/// with their source only with `stores`.
+pub fn status(repo: &Repo, options: &StatusOptions, stores: Option<&dyn OpenStore>) -> Result<Status> {
     let mut workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
     let mut status = Status { tracks_nothing: index.stages.is_empty(), ..Status::default() };
@@ -92,7 +96,7 @@ pub fn status(repo: &Repo, options: &StatusOptions) -> Result<Status> {
         if stage.frozen && !stage.import {
             status.frozen.push(address.clone());
         }
-        let changes = stage_changes(&mut workspace, stage, &selected)?;
+        let changes = stage_changes(&mut workspace, stage, &selected, options, stores)?;
         if !changes.is_empty() {
             status.stages.insert(address, changes);
         }
@@ -105,13 +109,16 @@ fn stage_changes(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
     selected: &Selected,
+    options: &StatusOptions,
+    stores: Option<&dyn OpenStore>,
 ) -> Result<Vec<StageChange>> {
     let mut out = Vec::new();
     if stage.import
-        && stage.deps.iter().any(|dep| dep.from_repo)
-        && let Some(name) = imports::news(workspace.repo, stage)?
+        && !options.no_updates
+        && stage.deps.iter().any(|dep| dep.from_repo || dep.versioned)
+        && let Some((name, state)) = imports::news(workspace.repo, stage, stores)?
     {
-        let changed = IndexMap::from([(name, DepChange::Path("update available".into()))]);
+        let changed = IndexMap::from([(name, DepChange::Path(state.into()))]);
         out.push(StageChange::Deps { changed });
     }
     if !stage.frozen {

@@ -87,7 +87,7 @@ pub fn push(
         done.pushed += remote.upload_runs(cache)?;
     }
     let mut wanted = collect(repo, &mut index, &request.selection)?;
-    wanted.retain(|one| one.push && one.repo_import.is_none());
+    wanted.retain(|one| one.push && !one.is_foreign());
     let mut moved = Moved::default();
     let mut total = 0;
     if wanted.is_empty() {
@@ -177,10 +177,27 @@ pub fn fetch(
         };
         small && kind
     });
-    let (imported, own): (Vec<Wanted>, Vec<Wanted>) =
-        wanted.into_iter().partition(|one| one.repo_import.is_some());
+    let (imported, mut own): (Vec<Wanted>, Vec<Wanted>) =
+        wanted.into_iter().partition(|one| one.source.is_some());
     let mut moved = Moved::default();
     let mut total = 0;
+    let outside = Outside { stores, progress, jobs: request.jobs, environment: repo.environment() };
+    let has_remote = request.remote.is_some() || repo.config().remote.is_some();
+    let mut failure: Option<Error> = None;
+    for one in imported {
+        if holds(cache, std::slice::from_ref(&one))? {
+            continue;
+        }
+        match imports::fetch_objects(repo, cache, &one, &outside) {
+            Ok(got) => {
+                total += got.objects as usize + got.failed.len();
+                moved.add(got);
+            }
+            // what was pushed as well lies on the remote
+            Err(_) if one.push && !one.is_foreign() && has_remote => own.push(one),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
     for (name, wanted) in by_remote(own, request.remote.as_deref()) {
         if holds(cache, &wanted)? {
             continue;
@@ -193,18 +210,11 @@ pub fn fetch(
         total += got.objects as usize + got.failed.len();
         moved.add(got);
     }
-    let outside = Outside { stores, progress, jobs: request.jobs, environment: repo.environment() };
-    for one in imported {
-        if !holds(cache, std::slice::from_ref(&one))? {
-            let got = imports::fetch_objects(repo, cache, &one, &outside)?;
-            total += got.objects as usize + got.failed.len();
-            moved.add(got);
-        }
-    }
     workspace.close()?;
     done.fetched += moved.objects;
     done.bytes = moved.bytes;
-    finish(moved, "fetched", total).map(|()| done)
+    finish(moved, "fetched", total)?;
+    failure.map_or(Ok(done), Err)
 }
 
 /// Whether the cache holds everything, so that no remote need be opened.
@@ -272,7 +282,7 @@ pub fn cloud_status(
     let cache = &workspace.cache;
     let remote = Remote::open(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
     let mut wanted = collect(repo, &mut index, &request.selection)?;
-    wanted.retain(|one| one.push && one.repo_import.is_none() && one.remote.is_none());
+    wanted.retain(|one| one.push && !one.is_foreign() && one.remote.is_none());
     let mut status = BTreeMap::new();
     let mut gone = Vec::new();
     expand(&[cache], &wanted, &mut gone)?;

@@ -305,6 +305,18 @@ pub(crate) fn validate(document: &Document) -> Result<()> {
     Ok(())
 }
 
+/// Checks options for the store of one URL.
+pub(crate) fn validate_options(url: &str, options: &[(String, String)]) -> Result<()> {
+    let Some(known) = scheme_options(url, url)? else { return Ok(()) };
+    for (name, value) in options {
+        let rule = known.iter().chain(REMOTE).find(|(known, _)| known == name && name != "url");
+        let rule = rule.ok_or_else(|| Error::config(format!("'{url}' has no option '{name}'")))?;
+        check(rule.1, &Value::One(value.clone()))
+            .map_err(|wanted| Error::config(format!("the option '{name}' must be {wanted}")))?;
+    }
+    Ok(())
+}
+
 /// The options of remotes at `url`; `None` when all are allowed.
 fn scheme_options(url: &str, name: &str) -> Result<Option<Options>> {
     let Some((scheme, rest)) = url.split_once("://") else { return Ok(Some(LOCAL)) };

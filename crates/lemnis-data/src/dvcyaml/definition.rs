@@ -138,7 +138,7 @@ impl Loader<'_> {
             let text = self.text(context, item, "a dependency")?;
             let path = stage::resolve(self.repo, wdir, &text, "dependency", &self.at(item.line))?;
             let def_path = self.def_path(&text, &path, wdir);
-            deps.push(Dep { def_path, path, from_repo: false, recorded: None });
+            deps.push(Dep { def_path, path, from_repo: false, versioned: false, recorded: None });
         }
         Ok(deps)
     }

@@ -7,6 +7,7 @@ mod apart;
 mod apply;
 mod arguments;
 mod capture;
+mod hydra;
 mod overrides;
 mod queue;
 mod save;
@@ -20,6 +21,7 @@ mod temporary;
 pub use apart::{Apart, close_apart, open_apart};
 pub use apply::{apply_experiment, branch_experiment, remove_experiments, rename_experiment};
 pub use capture::record_data;
+pub use hydra::refuse_composition;
 pub use overrides::override_params;
 pub use queue::{
     Enqueue, QueueTask, TakenTask, TaskState, Worker, Workers, clean_experiments, end_task, enqueue,

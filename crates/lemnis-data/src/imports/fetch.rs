@@ -1,13 +1,16 @@
-//! Brings the objects of data that was imported from another repository into the cache again.
+//! Brings the objects of data that was imported into the cache again: from another repository, or from a store that
+//! keeps versions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Outside;
+use super::link::Link;
 use super::place::Listing;
 use super::source::Source;
-use super::spec::{Document, Origin};
+use super::spec::{Document, Origin, RepoRef};
+use super::url::Thing;
 use crate::cache::Cache;
-use crate::collect::Wanted;
+use crate::collect::{Source as From, Wanted};
 use crate::error::{Error, Result};
 use crate::fsx::Stat;
 use crate::hash;
@@ -25,12 +28,54 @@ pub(crate) fn fetch_objects(
     wanted: &Wanted,
     outside: &Outside<'_>,
 ) -> Result<Moved> {
-    let Some(file) = &wanted.repo_import else { return Ok(Moved::default()) };
-    let Some(Origin::Repo { path, repo: from }) =
-        Document::load(file)?.and_then(|document| document.origin())
-    else {
+    let Some(From::Repo(file) | From::Version(file)) = &wanted.source else {
         return Ok(Moved::default());
     };
+    let Some(document) = Document::load(file)? else { return Ok(Moved::default()) };
+    match document.origin() {
+        Some(Origin::Repo { path, repo: from }) => {
+            fetch_from_repo(repo, cache, wanted, file, (path, *from), outside)
+        }
+        Some(Origin::Url(link)) => fetch_versions(repo, cache, wanted, (file, &document), &link, outside),
+        None => Ok(Moved::default()),
+    }
+}
+
+/// Versions that a store keeps. All files of a folder come, since only together they say what the folder was.
+fn fetch_versions(
+    repo: &Repo,
+    cache: &Cache,
+    wanted: &Wanted,
+    (file, document): (&Path, &Document),
+    link: &Link,
+    outside: &Outside<'_>,
+) -> Result<Moved> {
+    let base = file.parent().unwrap_or(repo.root());
+    let content = document.dep_content();
+    let Some(thing) = Thing::recorded(repo, base, link, &content, outside)? else {
+        return Ok(Moved::default());
+    };
+    let (holder, _) = cache.staging()?;
+    let made = holder.path().join("made");
+    thing.write(&made, outside)?;
+    let moved = Moved { objects: store(cache, &made)?, ..Moved::default() };
+    if holds(cache, std::slice::from_ref(wanted))? {
+        return Ok(moved);
+    }
+    Err(Error::hinted(
+        format!("the recorded version of '{}' is not what was imported as '{}'", link.url, wanted.label),
+        format!("import it again: lemnis update {}", repo.show(file)),
+    ))
+}
+
+fn fetch_from_repo(
+    repo: &Repo,
+    cache: &Cache,
+    wanted: &Wanted,
+    file: &Path,
+    (path, from): (String, RepoRef),
+    outside: &Outside<'_>,
+) -> Result<Moved> {
     let rev = from.rev_lock.as_deref().or(from.rev.as_deref());
     let source = Source::open(repo.cwd(), &from.url, rev, repo.environment())?;
     let listing = Listing::of(&source, &path, &from.url)?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::link::Link;
 use super::place::Listing;
 use super::source::{Source, loose_cache};
 use super::spec::RepoRef;
@@ -96,7 +97,8 @@ pub fn get_url(
     let dest = into_directory(destination(cwd, url, out, force)?, url);
     let repo =
         if url.starts_with("remote://") { Some(Repo::discover(cwd, outside.environment)?) } else { None };
-    Thing::find(repo.as_ref(), cwd, url, outside)?.write(&dest, outside)?;
+    let link = Link::new(url);
+    Thing::find(repo.as_ref(), cwd, &link, link.version.as_deref(), outside)?.write(&dest, outside)?;
     Ok(dest)
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::link::Link;
 use super::place::Listing;
 use super::source::Source;
 use super::spec::{Document, Origin, RepoRef};
@@ -64,6 +65,10 @@ pub struct ImportUrl {
     pub extent: Extent,
     /// Overwrite what is there.
     pub force: bool,
+    /// Record the versions that the store names, so that exactly these can be had again.
+    pub version_aware: bool,
+    /// Options of the store, by the names that a remote has; they are recorded.
+    pub options: Vec<(String, String)>,
 }
 
 /// What was imported.
@@ -114,13 +119,20 @@ pub fn import(repo: &Repo, request: &Import, outside: &Outside<'_>) -> Result<Im
 pub fn import_url(repo: &Repo, request: &ImportUrl, outside: &Outside<'_>) -> Result<Imported> {
     let out = destination(repo.cwd(), &request.url, request.out.as_deref(), request.force)?;
     let mut work = Work::begin(repo, &out)?;
-    let origin = Origin::Url { path: recorded_url(repo, &out, &request.url) };
-    let mut document = Document::new(&origin, &work.name());
+    let link = Link::new(&request.url).with_options(repo, &request.options, request.version_aware)?;
+    let recorded = Link { url: recorded_url(repo, &out, &link.url), ..link.clone() };
+    let mut document = Document::new(&Origin::Url(recorded), &work.name());
     if request.extent == Extent::NoExec {
+        if let Some(version) = &link.version {
+            document.set_dep_version(version);
+        }
         return work.finish(&document, false);
     }
-    let thing = Thing::find(Some(repo), repo.cwd(), &request.url, outside)?;
+    let thing = Thing::find(Some(repo), repo.cwd(), &link, link.version.as_deref(), outside)?;
     document.set_dep_content(thing.content(&mut work.workspace)?);
+    if thing.is_versioned() {
+        document.set_not_pushed();
+    }
     if request.extent == Extent::Whole {
         thing.write(&out, outside)?;
         document.set_out(Some(&work.store()?));

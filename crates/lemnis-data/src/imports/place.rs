@@ -61,7 +61,7 @@ impl Listing {
                     kind: out.kind,
                     place: Place::of(stage, out),
                     versions: out.versions.clone(),
-                    repo_import: None,
+                    source: None,
                     recorded,
                 };
                 if target.starts_with(&out.path) {

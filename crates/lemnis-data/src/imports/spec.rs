@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::link::Link;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{HashName, Recorded, md5_bytes};
@@ -32,13 +33,15 @@ pub(crate) struct RepoRef {
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
     Repo { path: String, repo: Box<RepoRef> },
-    Url { path: String },
+    Url(Link),
 }
 
 /// The document of an import.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     root: Map,
+    /// The hash to write instead of the document's own.
+    md5: Option<String>,
 }
 
 impl Document {
@@ -47,7 +50,7 @@ impl Document {
         let mut root = Map::new();
         root.insert("frozen".into(), Value::from(true));
         let dep = match origin {
-            Origin::Url { .. } => with_content(Some(&origin.to_map()), no_content()),
+            Origin::Url(_) => with_content(Some(&origin.to_map()), no_content()),
             Origin::Repo { .. } => origin.to_map(),
         };
         root.insert("deps".into(), Value::Seq(vec![Value::Map(dep)]));
@@ -55,7 +58,7 @@ impl Document {
         entry.insert("hash".into(), Value::from("md5"));
         entry.insert("path".into(), Value::from(out));
         root.insert("outs".into(), Value::Seq(vec![Value::Map(entry)]));
-        Self { root }
+        Self { root, md5: None }
     }
 
     /// The one at `path`; `None` when that is no import.
@@ -65,7 +68,7 @@ impl Document {
             return Err(Error::Missing { what: "file", path: file });
         };
         let Value::Map(root) = parse(&text, &file)?.to_value() else { return Ok(None) };
-        let document = Self { root };
+        let document = Self { root, md5: None };
         Ok(document.origin().is_some().then_some(document))
     }
 
@@ -82,7 +85,14 @@ impl Document {
         let text = |map: &Map, key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
         let path = text(dep, "path")?;
         Some(match dep.get("repo") {
-            None => Origin::Url { path },
+            None => {
+                let mut link = Link::new(&path);
+                if let Some(options) = dep.get("fs_config").and_then(Value::as_map) {
+                    link.options.clone_from(options);
+                }
+                link.recorded = ["version_id", "files"].iter().any(|key| dep.contains_key(*key));
+                Origin::Url(link)
+            }
             Some(repo) => {
                 let repo = repo.as_map()?;
                 Origin::Repo {
@@ -110,6 +120,26 @@ impl Document {
         self.set_first("deps", entry);
     }
 
+    /// Sets the dependency's version, of which nothing else is known yet.
+    pub(crate) fn set_dep_version(&mut self, id: &str) {
+        let content = std::iter::once((Key::from("version_id"), Value::from(id))).chain(no_content());
+        self.set_dep_content(content.collect());
+    }
+
+    /// Sets where the dependency lies.
+    pub(crate) fn set_dep_path(&mut self, path: &str) {
+        let mut entry = self.first("deps").cloned().unwrap_or_default();
+        entry.insert("path".into(), Value::from(path));
+        self.set_first("deps", entry);
+    }
+
+    /// No remote need hold the output, since its source does.
+    pub(crate) fn set_not_pushed(&mut self) {
+        let mut entry = self.first("outs").cloned().unwrap_or_default();
+        entry.insert("push".into(), Value::from(false));
+        self.set_first("outs", entry);
+    }
+
     /// What the dependency's content was.
     pub(crate) fn dep_content(&self) -> Map {
         let entry = self.first("deps").cloned().unwrap_or_default();
@@ -122,6 +152,13 @@ impl Document {
         self.set_first("outs", entry);
     }
 
+    /// Takes back what the output held. As in DVC the hash that is written covers it still, so that the stage counts as
+    /// changed until its data comes.
+    pub(crate) fn forget_out(&mut self) {
+        self.md5 = Some(self.md5());
+        self.set_out(None);
+    }
+
     /// Writes the file: a new one, or what changed in the one that is there. `hashed` adds the stage's own hash.
     pub(crate) fn save(&self, path: &Path, hashed: bool, keep: bool) -> Result<()> {
         let mut root = Map::new();
@@ -131,7 +168,7 @@ impl Document {
             root.insert("desc".into(), desc);
         }
         if hashed {
-            root.insert("md5".into(), Value::from(self.md5()));
+            root.insert("md5".into(), Value::from(self.md5.clone().unwrap_or_else(|| self.md5())));
         }
         root.extend(rest);
         let wanted = Value::Map(root);
@@ -162,8 +199,11 @@ impl Origin {
     fn to_map(&self) -> Map {
         let mut map = Map::new();
         match self {
-            Self::Url { path } => {
-                map.insert("path".into(), Value::from(path.as_str()));
+            Self::Url(link) => {
+                map.insert("path".into(), Value::from(link.url.as_str()));
+                if !link.options.is_empty() {
+                    map.insert("fs_config".into(), Value::Map(link.options.clone()));
+                }
             }
             Self::Repo { path, repo } => {
                 map.insert("path".into(), Value::from(path.as_str()));
@@ -201,11 +241,12 @@ fn no_content() -> Map {
     std::iter::once((Key::from("hash"), Value::from("md5"))).collect()
 }
 
-/// The entry with other content in front of what else it holds.
+/// The entry with other content in front of what else it holds, and the files of a folder behind it.
 fn with_content(entry: Option<&Map>, content: Map) -> Map {
     let kept = entry.cloned().unwrap_or_default();
     let kept = kept.into_iter().filter(|(key, _)| !CONTENT.contains(&key.text.as_str()));
-    content.into_iter().chain(kept).collect()
+    let (files, front): (Vec<_>, Vec<_>) = content.into_iter().partition(|(key, _)| key.text == "files");
+    front.into_iter().chain(kept).chain(files).collect()
 }
 
 fn hashed(value: &Value) -> Value {
@@ -229,7 +270,7 @@ mod tests {
         let cases: Vec<serde_json::Value> = serde_json::from_str(text).expect("vectors");
         for case in cases {
             let Value::Map(root) = Value::from_json(&case["dvc"]) else { panic!("a mapping") };
-            assert_eq!(Document { root }.md5(), case["md5"].as_str().expect("md5"));
+            assert_eq!(Document { root, md5: None }.md5(), case["md5"].as_str().expect("md5"));
         }
     }
 

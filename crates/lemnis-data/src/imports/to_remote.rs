@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use lemnis_core::Digest;
 
 use super::Outside;
+use super::link::Link;
 use super::url::Thing;
 use crate::add::{AddOptions, Added, Ignored, Planner, name_of};
 use crate::cache::Cache;
@@ -55,7 +56,8 @@ pub fn add_to_remote(
     let remote = Remote::open(repo.config(), remote, outside.stores, outside.jobs)?;
     let (_holder, staging) = workspace.cache.staging()?;
     let sender = Sender { remote: &remote, cache: &staging, outside };
-    let recorded = match Thing::find(Some(repo), repo.cwd(), source, outside)? {
+    let link = Link::new(source);
+    let recorded = match Thing::find(Some(repo), repo.cwd(), &link, link.version.as_deref(), outside)? {
         Thing::Local(path) => sender.send_local(&mut workspace, &path)?,
         Thing::Stored { remote: from, files, .. } => sender.send_stored(&from, &files)?,
     };

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Outside;
 use super::import::store;
+use super::link::Link;
 use super::place::Listing;
 use super::source::Source;
 use super::spec::{Document, Origin, RepoRef};
@@ -12,10 +13,11 @@ use crate::collect::{Wanted, want};
 use crate::error::{Error, Result};
 use crate::hash::HashName;
 use crate::index::Index;
-use crate::remote::Remote;
+use crate::remote::{OpenStore, Remote, Silent};
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
+use crate::yaml::{Map, Value};
 use crate::{fsx, git, versioned};
 
 /// How to update.
@@ -129,15 +131,7 @@ fn update_one(
         Some(Origin::Repo { path, repo: from }) => {
             update_repo(workspace, stage, out, document, (path, *from), options, outside)
         }
-        Some(Origin::Url { path }) => {
-            if options.rev.is_some() {
-                return Err(Error::invalid(format!(
-                    "'{}' comes from a URL, which has no revisions",
-                    stage.address(repo)
-                )));
-            }
-            update_url(workspace, stage, out, document, &path, options, outside)
-        }
+        Some(Origin::Url(link)) => update_url(workspace, stage, out, document, &link, options, outside),
         None => Ok(()),
     }
 }
@@ -162,7 +156,7 @@ fn update_repo(
     document.set_origin(&Origin::Repo { path: path.clone(), repo: Box::new(from.clone()) });
     if options.no_download {
         if !same {
-            document.set_out(None);
+            document.forget_out();
         }
         return document.save(&stage.file, true, true);
     }
@@ -181,17 +175,25 @@ fn update_url(
     stage: &Stage,
     out: &Out,
     mut document: Document,
-    path: &str,
+    link: &Link,
     options: &UpdateOptions,
     outside: &Outside<'_>,
 ) -> Result<()> {
-    let thing = Thing::find(Some(workspace.repo), &stage.wdir, path, outside)?;
+    let (repo, rev) = (workspace.repo, options.rev.as_deref());
+    if rev.is_some() && !link.is_versioned(repo)? {
+        return Err(Error::hinted(
+            format!("'{}' comes from a URL without versions", stage.address(repo)),
+            "versions of S3 can be chosen: import it with --version-aware",
+        ));
+    }
+    let thing = Thing::find(Some(repo), &stage.wdir, link, rev, outside)?;
     let content = thing.content(workspace)?;
     let same = content == document.dep_content();
     document.set_dep_content(content);
+    document.set_dep_path(&link.url);
     if options.no_download {
         if !same {
-            document.set_out(None);
+            document.forget_out();
         }
         return document.save(&stage.file, true, true);
     }
@@ -249,16 +251,21 @@ pub(crate) fn download(
             listing.bring(&source, Some(&from), &workspace.cache, outside)?;
             listing.write(&workspace.cache, &out.path)?;
         }
-        Origin::Url { path } => {
-            let thing = Thing::find(Some(workspace.repo), &stage.wdir, &path, outside)?;
-            if thing.content(workspace)? != document.dep_content() {
-                let file = workspace.repo.show(&stage.file);
-                return Err(Error::hinted(
-                    format!("'{path}' has changed since '{file}' noted it"),
-                    format!("take it as it is now: lemnis update {file}"),
-                ));
+        Origin::Url(link) => {
+            let (repo, content) = (workspace.repo, document.dep_content());
+            if let Some(thing) = Thing::recorded(repo, &stage.wdir, &link, &content, outside)? {
+                thing.write(&out.path, outside)?;
+            } else {
+                let thing = Thing::find(Some(repo), &stage.wdir, &link, None, outside)?;
+                if thing.content(workspace)? != content {
+                    let file = repo.show(&stage.file);
+                    return Err(Error::hinted(
+                        format!("'{}' has changed since '{file}' noted it", link.url),
+                        format!("take it as it is now: lemnis update {file}"),
+                    ));
+                }
+                thing.write(&out.path, outside)?;
             }
-            thing.write(&out.path, outside)?;
         }
     }
     // so that an update may replace it
@@ -266,14 +273,49 @@ pub(crate) fn download(
     Ok(Some(Download::Made))
 }
 
-/// How a dependency on another repository is called, when that repository has a newer version than the one that
-/// was imported.
-pub(crate) fn news(repo: &Repo, stage: &Stage) -> Result<Option<String>> {
-    let Some(Origin::Repo { path, repo: from }) =
-        Document::load(&stage.file)?.and_then(|document| document.origin())
-    else {
-        return Ok(None);
+/// How the source of an import is called and what became of it, when it is not any more what was imported. Stores are
+/// asked only with `stores`.
+pub(crate) fn news(
+    repo: &Repo,
+    stage: &Stage,
+    stores: Option<&dyn OpenStore>,
+) -> Result<Option<(String, &'static str)>> {
+    let Some(document) = Document::load(&stage.file)? else { return Ok(None) };
+    match document.origin() {
+        Some(Origin::Repo { path, repo: from }) => {
+            let newest = Source::commit_of(repo.cwd(), &from.url, from.rev.as_deref())?;
+            Ok((newest != from.rev_lock).then(|| (format!("{path} ({})", from.url), "update available")))
+        }
+        Some(Origin::Url(link)) if link.recorded && link.is_versioned(repo)? => {
+            let Some(stores) = stores else { return Ok(None) };
+            let outside = Outside { stores, progress: &Silent, jobs: None, environment: repo.environment() };
+            let state = version_state(repo, stage, &link, &document.dep_content(), &outside)?;
+            Ok(state.map(|state| (link.url, state)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What became of a versioned source, in DVC's words.
+fn version_state(
+    repo: &Repo,
+    stage: &Stage,
+    link: &Link,
+    recorded: &Map,
+    outside: &Outside<'_>,
+) -> Result<Option<&'static str>> {
+    let Some(thing) = Thing::find_any(Some(repo), &stage.wdir, link, None, outside)? else {
+        return Ok(Some("deleted"));
     };
-    let newest = Source::commit_of(repo.cwd(), &from.url, from.rev.as_deref())?;
-    Ok((newest != from.rev_lock).then(|| format!("{path} ({})", from.url)))
+    let newest = thing.stored_content()?;
+    let (old, new) = (recorded.get("version_id"), newest.get("version_id"));
+    if old.is_some() {
+        return Ok((old != new).then_some("update available"));
+    }
+    // a folder, whose files count by what they hold
+    let held = |content: &Map| -> Vec<(Option<Value>, Option<Value>)> {
+        let files = content.get("files").and_then(Value::as_seq).unwrap_or_default();
+        files.iter().map(|file| (file.get("relpath").cloned(), file.get("etag").cloned())).collect()
+    };
+    Ok((held(recorded) != held(&newest)).then_some("modified"))
 }

@@ -1,16 +1,16 @@
 //! What a path or URL outside of any repository holds, and how it comes here.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Outside;
+use super::link::{Link, Opened};
 use super::place::{put, same_file};
 use super::spec::content_of;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{self, HashName, Recorded, TreeFile};
-use crate::remote::{Remote, StoredFile, local_path};
+use crate::remote::{Remote, StoredFile};
 use crate::repo::Repo;
 use crate::workspace::Workspace;
 use crate::yaml::{Key, Map, Value};
@@ -19,50 +19,98 @@ use crate::yaml::{Key, Map, Value};
 pub(crate) enum Thing {
     /// A file or directory of this machine.
     Local(PathBuf),
-    /// Files of a store: what each is called below the destination (empty for a single file).
+    /// Files of a store: what each is called below the destination (empty for a single file). Those of a versioned
+    /// store are meant in one version each.
     Stored { remote: Box<Remote>, files: Vec<StoredFile>, scheme: String },
 }
 
 impl Thing {
-    /// Looks at `url`. Relative paths start at `base`; `remote://name/path` takes the options of that remote.
-    pub(crate) fn find(repo: Option<&Repo>, base: &Path, url: &str, outside: &Outside<'_>) -> Result<Self> {
-        let mut options = BTreeMap::new();
-        let mut full = url.to_owned();
-        if let Some((name, rest)) =
-            url.strip_prefix("remote://").map(|r| r.split_once('/').unwrap_or((r, "")))
-        {
-            let remotes = repo.map(|repo| &repo.config().remotes);
-            let Some(found) = remotes.and_then(|remotes| remotes.get(&name.to_lowercase())) else {
-                return Err(Error::hinted(
-                    format!("the remote '{name}' does not exist"),
-                    "see which there are: lemnis remote list",
-                ));
-            };
-            options.clone_from(found);
-            let root = options.remove("url").unwrap_or_default();
-            full = format!("{}/{rest}", root.trim_end_matches('/'));
-        }
-        let nothing = || Error::invalid(format!("nothing is at '{url}'"));
-        if !full.contains("://") || full.starts_with("file://") {
-            let path = match full.starts_with("file://") {
-                true => local_path(&full).unwrap_or_default(),
-                false => fsx::normalize(base, Path::new(&full)),
-            };
-            return if fsx::metadata(&path)?.is_some() { Ok(Self::Local(path)) } else { Err(nothing()) };
-        }
-        let scheme = full.split("://").next().unwrap_or_default().to_owned();
-        // The store is opened where the thing lies, so that the thing is one name in it.
-        let (address, query) = full.split_at(full.find('?').unwrap_or(full.len()));
-        let (folder, name) = address.trim_end_matches('/').rsplit_once('/').unwrap_or((address, ""));
-        if name.is_empty() || folder.ends_with(":/") {
-            return Err(Error::invalid(format!("'{url}' names no file or folder")));
-        }
-        let remote = Remote::at(url, &format!("{folder}{query}"), &options, outside.stores, outside.jobs)?;
-        let files = remote.stored(name)?;
+    /// Looks at what `link` leads to: as it is now, or a file in the version `rev`.
+    pub(crate) fn find(
+        repo: Option<&Repo>,
+        base: &Path,
+        link: &Link,
+        rev: Option<&str>,
+        outside: &Outside<'_>,
+    ) -> Result<Self> {
+        let found = Self::find_any(repo, base, link, rev, outside)?;
+        found.ok_or_else(|| Error::invalid(format!("nothing is at '{}'", link.url)))
+    }
+
+    /// The same; `None` when nothing is there.
+    pub(crate) fn find_any(
+        repo: Option<&Repo>,
+        base: &Path,
+        link: &Link,
+        rev: Option<&str>,
+        outside: &Outside<'_>,
+    ) -> Result<Option<Self>> {
+        let (remote, name, scheme) = match link.open(repo, base, outside)? {
+            Opened::Local(path) => return Ok(fsx::metadata(&path)?.map(|_| Self::Local(path))),
+            Opened::Store { remote, name, scheme } => (remote, name, scheme),
+        };
+        let files = match rev {
+            Some(rev) => {
+                let found = remote.stored_version(&name, String::new(), rev)?.ok_or_else(|| {
+                    Error::hinted(
+                        format!("'{}' has no version '{rev}'", link.url),
+                        "only files have versions, not folders",
+                    )
+                })?;
+                vec![found]
+            }
+            None => {
+                let mut files = remote.stored(&name)?;
+                if remote.versioned {
+                    remote.name_versions(&mut files)?;
+                }
+                files
+            }
+        };
         if files.is_empty() {
-            return Err(nothing());
+            return Ok(None);
         }
-        Ok(Self::Stored { remote: Box::new(remote), files, scheme })
+        if remote.versioned && files.iter().any(|file| file.version.is_none()) {
+            return Err(Error::hinted(
+                format!("the bucket of '{}' keeps no versions", link.url),
+                "switch its versioning on, or import without --version-aware",
+            ));
+        }
+        Ok(Some(Self::Stored { remote, files, scheme }))
+    }
+
+    /// The versions that a `.dvc` file recorded as `content`; `None` when it records none.
+    pub(crate) fn recorded(
+        repo: &Repo,
+        base: &Path,
+        link: &Link,
+        content: &Map,
+        outside: &Outside<'_>,
+    ) -> Result<Option<Self>> {
+        let Some(versions) = recorded_versions(content, link)? else { return Ok(None) };
+        let Opened::Store { remote, name, scheme } = link.open(Some(repo), base, outside)? else {
+            return Ok(None);
+        };
+        if !remote.versioned {
+            return Ok(None);
+        }
+        let mut files = Vec::with_capacity(versions.len());
+        for (relpath, size, id) in versions {
+            let below = if relpath.is_empty() { name.clone() } else { format!("{name}/{relpath}") };
+            files.push(match size {
+                Some(size) => remote.stored_as(&below, relpath, size, id),
+                None => {
+                    let gone = || Error::invalid(format!("'{}' has no version '{id}' any more", link.url));
+                    remote.stored_version(&below, relpath, &id)?.ok_or_else(gone)?
+                }
+            });
+        }
+        Ok(Some(Self::Stored { remote, files, scheme }))
+    }
+
+    /// Whether single versions are meant, which can be had again.
+    pub(crate) fn is_versioned(&self) -> bool {
+        matches!(self, Self::Stored { remote, .. } if remote.versioned)
     }
 
     /// What a `.dvc` file records about it as a dependency.
@@ -77,7 +125,15 @@ impl Thing {
             Self::Stored { remote, files, scheme } if scheme == "ssh" => {
                 Ok(content_of(&hashed(files, remote.md5_of(files)?)))
             }
-            Self::Stored { files, scheme, .. } => stored_content(files, scheme),
+            Self::Stored { .. } => self.stored_content(),
+        }
+    }
+
+    /// The same of what lies in a store that names contents itself.
+    pub(super) fn stored_content(&self) -> Result<Map> {
+        match self {
+            Self::Stored { remote, files, scheme } => stored_content(files, scheme, remote.versioned),
+            Self::Local(_) => Ok(Map::new()),
         }
     }
 
@@ -138,8 +194,9 @@ fn hashed(files: &[StoredFile], md5: Vec<String>) -> Recorded {
     Recorded { name: HashName::Md5, md5, size, nfiles, isexec: false }
 }
 
-/// Stores name contents by tag: S3, Google and Azure `etag`, HTTP `checksum`.
-fn stored_content(files: &[StoredFile], scheme: &str) -> Result<Map> {
+/// Stores name contents by tag: S3, Google and Azure `etag`, HTTP `checksum`. A file of S3 is recorded with its version
+/// wherever there is one, as in DVC; the files of a folder only when versions are meant.
+fn stored_content(files: &[StoredFile], scheme: &str, versioned: bool) -> Result<Map> {
     let key = if scheme.starts_with("http") { "checksum" } else { "etag" };
     let tag = |file: &StoredFile| -> Result<String> {
         let tag = file.tag.clone().ok_or_else(|| {
@@ -153,11 +210,28 @@ fn stored_content(files: &[StoredFile], scheme: &str) -> Result<Map> {
         })?;
         Ok(if scheme == "s3" { tag.trim_matches('"').to_owned() } else { tag })
     };
+    let entry = |file: &StoredFile, map: &mut Map| -> Result<()> {
+        map.insert(Key::from(key), Value::from(tag(file)?));
+        map.insert("size".into(), Value::from(file.size));
+        if let Some(version) = file.version.as_deref().filter(|_| scheme == "s3") {
+            map.insert("version_id".into(), Value::from(version));
+        }
+        Ok(())
+    };
     let mut map = Map::new();
     match files {
-        [file] if file.relpath.is_empty() => {
-            map.insert(Key::from(key), Value::from(tag(file)?));
-            map.insert("size".into(), Value::from(file.size));
+        [file] if file.relpath.is_empty() => entry(file, &mut map)?,
+        files if versioned => {
+            let mut files: Vec<&StoredFile> = files.iter().collect();
+            files.sort_by(|a, b| a.relpath.cmp(&b.relpath));
+            let mut list = Vec::with_capacity(files.len());
+            for file in files {
+                let mut map = Map::new();
+                map.insert("relpath".into(), Value::from(file.relpath.as_str()));
+                entry(file, &mut map)?;
+                list.push(Value::Map(map));
+            }
+            map.insert("files".into(), Value::Seq(list));
         }
         files => {
             let mut lines: Vec<(&str, String)> =
@@ -176,4 +250,27 @@ fn stored_content(files: &[StoredFile], scheme: &str) -> Result<Map> {
     }
     map.insert("hash".into(), Value::from("md5"));
     Ok(map)
+}
+
+/// Path below the folder (empty for a file), size and version of everything that `content` records.
+type FileVersion = (String, Option<u64>, String);
+
+fn recorded_versions(content: &Map, link: &Link) -> Result<Option<Vec<FileVersion>>> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let Some(files) = content.get("files").and_then(Value::as_seq) else {
+        let id = text(content.get("version_id")).or_else(|| link.version.clone());
+        let size = content.get("size").and_then(Value::as_u64);
+        return Ok(id.map(|id| vec![(String::new(), size, id)]));
+    };
+    let mut found = Vec::with_capacity(files.len());
+    for file in files {
+        let (Some(relpath), Some(id)) = (text(file.get("relpath")), text(file.get("version_id"))) else {
+            return Ok(None);
+        };
+        if relpath.split('/').any(|part| matches!(part, "" | "." | "..")) || relpath.contains('\0') {
+            return Err(Error::invalid(format!("'{relpath}' is no path below a folder")));
+        }
+        found.push((relpath, file.get("size").and_then(Value::as_u64), id));
+    }
+    Ok(Some(found))
 }

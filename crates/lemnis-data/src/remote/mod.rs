@@ -218,9 +218,13 @@ impl Remote {
             )));
         }
         if versioned && !url.starts_with("s3://") {
+            let option = if worktree { "worktree" } else { "version_aware" };
+            let scheme = url.split_once("://").map_or("a directory", |(scheme, _)| scheme);
             return Err(Error::config_hinted(
-                format!("the remote '{name}' cannot keep versions: only s3 remotes are supported so far"),
-                format!("use it without: lemnis remote modify --unset {name} version_aware"),
+                format!("the remote '{name}' ({scheme}) cannot be {option}: versions are kept on s3 only"),
+                format!(
+                    "keep objects there, as remotes do without it: lemnis remote modify --unset {name} {option}"
+                ),
             ));
         }
         let jobs = match (jobs, options.get("jobs")) {

@@ -15,8 +15,10 @@ pub(crate) struct StoredFile {
     /// Its path below the folder that was asked for; empty when it is what was asked for.
     pub(crate) relpath: String,
     pub(crate) size: u64,
-    /// What the store calls this version of the content.
+    /// What the store calls the content.
     pub(crate) tag: Option<String>,
+    /// What the store calls this version, if it keeps versions. A folder's files have none until they are asked for.
+    pub(crate) version: Option<String>,
     /// Its URL, for people.
     pub(crate) place: String,
     below: String,
@@ -31,6 +33,46 @@ impl Remote {
         }
     }
 
+    /// The file `below` in one version, called `relpath` here; `None` when there is none such.
+    pub(crate) fn stored_version(
+        &self,
+        below: &str,
+        relpath: String,
+        version: &str,
+    ) -> Result<Option<StoredFile>> {
+        match &self.place {
+            Place::Dir(_) => Ok(None),
+            Place::Store(cloud) => {
+                let found = cloud.runtime.block_on(cloud.look(below, Some(version)))?;
+                Ok(found.map(|meta| StoredFile {
+                    version: Some(version.to_owned()),
+                    ..cloud.file(meta, relpath, below.to_owned())
+                }))
+            }
+        }
+    }
+
+    /// A version of the file `below` that was recorded; it is not looked at.
+    pub(crate) fn stored_as(&self, below: &str, relpath: String, size: u64, version: String) -> StoredFile {
+        let place = format!("{}/{below}", self.url);
+        StoredFile { relpath, size, tag: None, version: Some(version), place, below: below.to_owned() }
+    }
+
+    /// Asks for the versions of files that [`Remote::stored`] found without.
+    pub(crate) fn name_versions(&self, files: &mut [StoredFile]) -> Result<()> {
+        let Place::Store(cloud) = &self.place else { return Ok(()) };
+        let ask = async |file: &mut StoredFile| -> Result<()> {
+            if file.version.is_none() {
+                let gone = || Error::invalid(format!("'{}' went away while it was read", file.place));
+                let meta = cloud.look(&file.below, None).await?.ok_or_else(gone)?;
+                *file = cloud.file(meta, std::mem::take(&mut file.relpath), std::mem::take(&mut file.below));
+            }
+            Ok(())
+        };
+        let asked = stream::iter(files).map(ask).buffer_unordered(self.jobs).try_collect::<Vec<()>>();
+        cloud.runtime.block_on(asked).map(drop)
+    }
+
     /// The MD5 of what each of the files holds; all of it is read.
     pub(crate) fn md5_of(&self, files: &[StoredFile]) -> Result<Vec<String>> {
         match &self.place {
@@ -41,29 +83,35 @@ impl Remote {
         }
     }
 
-    /// Writes what [`Remote::stored`] found: a file to `to`, or the files of a folder below it.
+    /// Writes what [`Remote::stored`] found: a file to `to`, or the files of a folder below it. From a versioned
+    /// remote each comes in its version.
     pub(crate) fn receive_all(&self, files: &[StoredFile], to: &Path, progress: &dyn Progress) -> Result<()> {
         progress.expect("download", files.len() as u64);
         match &self.place {
             Place::Dir(_) => Ok(()),
-            Place::Store(cloud) => cloud.receive_all(files, to, self.jobs, progress),
+            Place::Store(cloud) => cloud.receive_all(files, to, self.jobs, self.versioned, progress),
         }
     }
 }
 
 impl Cloud {
-    fn stored(&self, name: &str) -> Result<Vec<StoredFile>> {
-        let key = self.key(name)?;
-        let file = |meta: ObjectMeta, relpath: String, below: String| StoredFile {
+    fn file(&self, meta: ObjectMeta, relpath: String, below: String) -> StoredFile {
+        StoredFile {
             relpath,
             size: meta.size,
             tag: meta.e_tag,
+            // a bucket whose versioning is off
+            version: meta.version.filter(|id| id != "null"),
             place: format!("{}/{below}", self.url),
             below,
-        };
+        }
+    }
+
+    fn stored(&self, name: &str) -> Result<Vec<StoredFile>> {
+        let key = self.key(name)?;
         self.runtime.block_on(async {
             match self.store.head(&key).await {
-                Ok(meta) => return Ok(vec![file(meta, String::new(), name.to_owned())]),
+                Ok(meta) => return Ok(vec![self.file(meta, String::new(), name.to_owned())]),
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(self.failed("looking at", name)(error)),
             }
@@ -82,7 +130,7 @@ impl Cloud {
                 }
                 let relpath = relpath.to_owned();
                 let below = format!("{name}/{relpath}");
-                files.push(file(meta, relpath, below));
+                files.push(self.file(meta, relpath, below));
             }
             Ok(files)
         })
@@ -93,6 +141,7 @@ impl Cloud {
         files: &[StoredFile],
         to: &Path,
         jobs: usize,
+        versioned: bool,
         progress: &dyn Progress,
     ) -> Result<()> {
         let whole = files.iter().all(|file| file.relpath.is_empty());
@@ -104,7 +153,8 @@ impl Cloud {
         self.runtime.block_on(async {
             let received = stream::iter(files).map(|file| async move {
                 let to = if whole { to.to_path_buf() } else { to.join(&file.relpath) };
-                let (bytes, _) = self.receive(&file.below, &to).await?;
+                let version = file.version.clone().filter(|_| versioned);
+                let (bytes, _) = self.receive_version(&file.below, version, &to).await?;
                 if bytes != file.size {
                     return Err(Error::invalid(format!(
                         "{} has {} bytes, of which {bytes} came",

@@ -159,7 +159,7 @@ impl Cloud {
         Some(Version { remote: remote.to_owned(), etag: bare(etag), id: Some(id) })
     }
 
-    async fn look(&self, below: &str, version: Option<&str>) -> Result<Option<ObjectMeta>> {
+    pub(super) async fn look(&self, below: &str, version: Option<&str>) -> Result<Option<ObjectMeta>> {
         let options = GetOptions { head: true, version: version.map(str::to_owned), ..GetOptions::default() };
         match self.store.get_opts(&self.key(below)?, options).await {
             Ok(found) => Ok(Some(found.meta)),

@@ -26,7 +26,7 @@ pub(super) fn fetch(workspace: &Workspace<'_>, wanted: &[Wanted], observer: &dyn
 
 fn fetch_one(workspace: &Workspace<'_>, wanted: &Wanted, stores: &dyn OpenStore) -> Result<()> {
     let (repo, cache) = (workspace.repo, &workspace.cache);
-    let moved = if wanted.repo_import.is_some() {
+    let moved = if wanted.source.is_some() {
         let outside = Outside { stores, progress: &Silent, jobs: None, environment: repo.environment() };
         imports::fetch_objects(repo, cache, wanted, &outside)?
     } else {

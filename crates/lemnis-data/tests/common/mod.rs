@@ -115,7 +115,7 @@ impl Project {
 
     pub fn status(&self) -> String {
         let status =
-            lemnis_data::status(&self.repo(), &lemnis_data::StatusOptions::default()).expect("status");
+            lemnis_data::status(&self.repo(), &lemnis_data::StatusOptions::default(), None).expect("status");
         serde_json::to_string(&status).expect("serialises")
     }
 

@@ -57,7 +57,7 @@ fn read(root: &Path, environment: &Environment) -> Result<DataList, Error> {
     }
     let repo = Repo::discover(root, environment).context("opening the data repository")?;
     let pipeline = lemnis_data::pipeline(&repo).context("reading the pipeline")?;
-    let status = lemnis_data::status(&repo, &lemnis_data::StatusOptions::default())
+    let status = lemnis_data::status(&repo, &lemnis_data::StatusOptions::default(), None)
         .context("comparing data with its record")?;
     for stage in &pipeline.stages {
         let changed = changes(&status, &stage.name);

@@ -13,7 +13,7 @@ use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  lemnis import-url https://example.org/data.csv\n  lemnis import-url s3://bucket/images data/images\n  lemnis import-url remote://storage/data.csv    with the options of the remote 'storage'"
+    after_help = "Examples:\n  lemnis import-url https://example.org/data.csv\n  lemnis import-url s3://bucket/images data/images\n  lemnis import-url remote://storage/data.csv    with the options of the remote 'storage'\n  lemnis import-url --version-aware s3://bucket/images      update and pull know its versions"
 )]
 pub struct ImportUrl {
     /// A path, or a URL (http, https, s3, gs, azure, remote)
@@ -24,6 +24,20 @@ pub struct ImportUrl {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub how: How,
+    /// Record the versions that the store keeps, so that exactly these can be had again (s3)
+    #[arg(long)]
+    pub version_aware: bool,
+    /// Options of the store, which the .dvc file keeps; secrets belong into a remote
+    #[arg(long, value_name = "NAME=VALUE", num_args = 0.., value_parser = option)]
+    pub fs_config: Vec<(String, String)>,
+}
+
+/// One option of a store.
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE, and URL and path before it".to_owned()),
+    }
 }
 
 pub fn run(context: &Context, arguments: &ImportUrl) -> Result<u8, Failure> {
@@ -35,6 +49,8 @@ pub fn run(context: &Context, arguments: &ImportUrl) -> Result<u8, Failure> {
         out: arguments.out.clone(),
         extent: arguments.how.extent(),
         force: arguments.how.force,
+        version_aware: arguments.version_aware,
+        options: arguments.fs_config.clone(),
     };
     let outside = Outside {
         stores: &clouds,

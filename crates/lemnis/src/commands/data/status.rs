@@ -6,6 +6,7 @@ use lemnis_data::{DepChange, Repo, StageChange, Status as Changes, StatusOptions
 use super::transfer;
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -46,8 +47,9 @@ pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
         targets: asked.targets.clone(),
         with_deps: asked.with_deps,
         recursive: asked.recursive,
+        no_updates: arguments.no_updates,
     };
-    let status = lemnis_data::status(&repo, &options)?;
+    let status = lemnis_data::status(&repo, &options, Some(&Clouds::new()))?;
     for stage in &status.frozen {
         output::remark(format!("{stage} is frozen: its dependencies were not looked at"));
     }

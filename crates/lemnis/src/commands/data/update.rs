@@ -16,7 +16,7 @@ pub struct Update {
     /// The .dvc files of imports
     #[arg(required = true, value_hint = ValueHint::AnyPath)]
     pub targets: Vec<String>,
-    /// To this commit, branch or tag instead of the newest commit
+    /// To this commit, branch or tag instead of the newest commit; for a file of a bucket with versions, to this version
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
     /// Record the new version, bring no data

@@ -47,14 +47,17 @@ pub struct Run {
     /// The commit's message
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
-    /// Hydra's configuration is not composed in any case
-    #[arg(long, hide = true)]
+    /// Run with the params.yaml that is there, also when hydra.enabled asks for a composed one
+    #[arg(long)]
     pub no_hydra: bool,
 }
 
 pub fn run(context: &Context, repo: &Repo, arguments: &Run) -> Result<u8, Failure> {
     if arguments.run_all {
         return run_all(context, repo, arguments.jobs.into());
+    }
+    if !arguments.no_hydra {
+        lemnis_data::refuse_composition(repo)?;
     }
     let sweeps = lemnis_data::sweeps(&arguments.set_param)?;
     if arguments.queue {

@@ -2,6 +2,8 @@
 //! what Lemnis pushed, and the other way round.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)] // a test that cannot go on ends
 
+mod imports;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::net::{TcpListener, TcpStream};
@@ -371,6 +373,23 @@ impl Bucket {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// A project that reaches the bucket without a remote.
+    fn reader(&self) -> Project {
+        let endpoint = self.endpoint();
+        let mut variables = Self::variables().to_vec();
+        variables.push(("AWS_ENDPOINT_URL", &endpoint));
+        let project = Project::new(&variables);
+        project.lemnis(&["init"]);
+        project
+    }
+
+    /// Puts a file and returns the version that this made.
+    fn put(&self, key: &str, text: &str) -> String {
+        self.python(&format!(
+            "print(s3.put_object(Bucket='bucket', Key='{key}', Body=b'{text}')['VersionId'])"
+        ))
+    }
+
     fn project(&self, kind: &str) -> Project {
         let project = Project::new(&Self::variables());
         project.lemnis(&["init"]);
@@ -493,4 +512,13 @@ fn a_bucket_without_versions_is_refused() {
     assert!(!output.status.success(), "{}", stderr(&output));
     assert_eq!(project.read("d.dvc"), before);
     assert!(stderr(&output).contains("keeps no versions"), "{}", stderr(&output));
+    for (name, url, option) in [("az", "azure://c/pre", "version_aware"), ("gs", "gs://b/pre", "worktree")] {
+        project.lemnis(&["remote", "add", name, url]);
+        project.lemnis(&["remote", "modify", name, option, "true"]);
+        let output = project.try_lemnis(&["push", "-r", name]);
+        let said = stderr(&output);
+        assert!(said.contains("versions are kept on s3 only"), "{said}");
+        assert!(said.contains(&format!("--unset {name} {option}")), "{said}");
+        assert_eq!(output.status.code(), Some(251));
+    }
 }
