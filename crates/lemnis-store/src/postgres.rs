@@ -65,6 +65,13 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // Compiling a statement takes longer than running any of ours.
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::query("SET jit = off").execute(connection).await?;
+                    Ok(())
+                })
+            })
             .connect_with(options.clone())
             .await
             .map_err(cannot)?;
