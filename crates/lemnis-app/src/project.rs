@@ -49,6 +49,11 @@ impl Project {
         self.state_dir().join("lemnis.db")
     }
 
+    /// The key that secrets are encrypted with, unless one is given.
+    pub fn secret_key_file(&self) -> PathBuf {
+        self.state_dir().join("secrets.key")
+    }
+
     /// Where artifacts lie.
     pub fn artifacts_dir(&self) -> PathBuf {
         self.state_dir().join("artifacts")

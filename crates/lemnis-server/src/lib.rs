@@ -10,6 +10,7 @@ mod pages;
 mod scoring;
 mod serve;
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use axum::Router;
@@ -29,6 +30,8 @@ pub struct Server {
     pub principal: Arc<Principal>,
     /// Changes with every start, so that a client can tell this server from an earlier one on the same port.
     pub instance: Arc<str>,
+    /// The directory that it was started in, which a relative place for artifacts lies below.
+    pub directory: Arc<Path>,
 }
 
 /// The whole server behind its guard.

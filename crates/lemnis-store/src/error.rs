@@ -91,6 +91,27 @@ pub enum Error {
         #[source]
         source: object_store::Error,
     },
+    /// A text that was given as a key is none.
+    #[error("the key for the secrets of webhooks is not 32 bytes in base64")]
+    SecretKey,
+    /// The file with the key for secrets cannot be used.
+    #[error("the file {path} with the key for secrets cannot be used")]
+    SecretKeyFile {
+        /// Which file.
+        path: PathBuf,
+        /// What stands in the way.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A secret is to be kept and there is no key for it.
+    #[error("there is no key to encrypt a secret with")]
+    NoSecretKey,
+    /// A secret is too long to be encrypted.
+    #[error("a secret of {bytes} bytes is too long")]
+    SecretTooLong {
+        /// Its length.
+        bytes: usize,
+    },
     /// The folder of the artifacts cannot be used.
     #[error("the artifact folder {path} cannot be used")]
     Artifacts {
@@ -123,7 +144,9 @@ impl Error {
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::Remote { .. } | Error::Nul { .. } => ErrorKind::Invalid,
+            Error::Remote { .. } | Error::Nul { .. } | Error::SecretKey | Error::SecretTooLong { .. } => {
+                ErrorKind::Invalid
+            }
             Error::Away { .. } | Error::Open { away: true, .. } | Error::Lost { away: true, .. } => {
                 ErrorKind::Unavailable
             }
@@ -139,6 +162,9 @@ impl Classify for Error {
             }
             Error::Open { .. } => {
                 Some("check that the database runs and that the URL and password fit".to_owned())
+            }
+            Error::SecretKey => {
+                Some("`openssl rand -base64 32` makes one; several are separated by commas".to_owned())
             }
             _ => None,
         }

@@ -17,6 +17,7 @@ mod points;
 mod postgres;
 mod quality;
 mod remotes;
+mod secrets;
 mod serving;
 mod sql;
 mod sqlite;
@@ -35,6 +36,7 @@ pub use artifacts::{Artifacts, artifacts, artifacts_at};
 pub use error::Error;
 pub use mlflow::{MlflowStore, open_mlflow, open_mlflow_target};
 pub use remotes::{AskSecret, CloudEnvironment, open_remote};
+pub use secrets::SecretKeys;
 pub use webhook_sender::{HttpWebhookSender, WebhookSettings, webhook_sender};
 
 pub(crate) use error::{Fail, Fault};
@@ -55,6 +57,7 @@ pub struct Store {
     database: Database,
     names: Arc<Names>,
     points: PointQueue,
+    secrets: Arc<SecretKeys>,
 }
 
 #[derive(Clone)]
@@ -77,7 +80,8 @@ impl Store {
     pub async fn in_memory() -> Result<Self> {
         let mut connection = sqlite::in_memory()?;
         migrations::run(&mut connection).await?;
-        Ok(Self::new(Database::Sqlite(sqlite::Database::start(connection, None)?)))
+        let store = Self::new(Database::Sqlite(sqlite::Database::start(connection, None)?));
+        Ok(Self { secrets: Arc::new(SecretKeys::of_the_moment()), ..store })
     }
 
     /// Connects to the PostgreSQL database at `url` (`postgres://user@host:port/name`; what it leaves out comes from
@@ -96,7 +100,20 @@ impl Store {
     }
 
     fn new(database: Database) -> Self {
-        Self { points: PointQueue::start(database.clone()), database, names: Arc::default() }
+        Self {
+            points: PointQueue::start(database.clone()),
+            database,
+            names: Arc::default(),
+            secrets: Arc::new(SecretKeys::none()),
+        }
+    }
+
+    /// Encrypts secrets with `keys` from now on, also those that an older Lemnis left in plain text. A store without keys
+    /// keeps no secret and reads none.
+    pub async fn with_secrets(self, keys: SecretKeys) -> Result<Self, lemnis_tracking::Error> {
+        let store = Self { secrets: Arc::new(keys), ..self };
+        store.seal_plain_secrets().await?;
+        Ok(store)
     }
 
     /// Waits until everything written is committed, then closes the connections that read.

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = migrations![
     9 "metric points" "0009_metric_points";
     10 "receipts of imports" "0010_receipts";
     11 "newest runs" "0011_newest_runs";
+    20 "sealed secrets" "0020_sealed_secrets";
 ];
 
 const TABLE_SQLITE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, \

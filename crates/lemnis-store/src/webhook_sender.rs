@@ -30,6 +30,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of its answer that are read.
 const MAX_ANSWER: usize = 64 << 10;
 
+/// Why nothing is sent for a webhook whose secret no key opens: unsigned, it could not be told from a forged one.
+const UNREADABLE: &str = "the webhook's secret was encrypted with a key that this server does not have: give it that \
+                          key, or set the secret again";
+
 /// Where deliveries may go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WebhookSettings {
@@ -66,7 +70,8 @@ impl HttpWebhookSender {
             .header("x-mlflow-delivery-id", &delivery.delivery_id)
             .header("x-mlflow-timestamp", &timestamp);
         if let Some(secret) = &delivery.webhook.secret {
-            let signature = signature(secret.expose(), &delivery.delivery_id, &timestamp, &delivery.body);
+            let secret = secret.expose().ok_or(UNREADABLE)?;
+            let signature = signature(secret, &delivery.delivery_id, &timestamp, &delivery.body);
             request = request.header("x-mlflow-signature", signature);
         }
         let request = request.body(Full::from(delivery.body.clone())).map_err(|error| error.to_string())?;

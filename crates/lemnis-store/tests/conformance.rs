@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lemnis_core::{Classify, ErrorKind, Event, EventLog};
 use lemnis_quality::{Outcome, Verdict, VerdictKind, Verdicts};
-use lemnis_store::Store;
+use lemnis_store::{SecretKeys, Store};
 use lemnis_testkit::Postgres;
 use lemnis_tracking::testing::{genai_conformance, tracking_conformance};
 use lemnis_tracking::{Batch, ExperimentId, Metric, NewRun, Param, Runs};
@@ -19,7 +19,14 @@ async fn tracking_ports_hold_their_contracts_in_memory() {
 async fn ports_of_traces_hold_their_contracts() {
     genai_conformance(&Store::in_memory().await.unwrap()).await;
     let dir = tempfile::tempdir().unwrap();
-    genai_conformance(&Store::open(&dir.path().join("lemnis.db")).await.unwrap()).await;
+    genai_conformance(&keeping_secrets(Store::open(&dir.path().join("lemnis.db")).await.unwrap()).await)
+        .await;
+}
+
+/// The store with a key for secrets.
+async fn keeping_secrets(store: Store) -> Store {
+    let keys = SecretKeys::in_file("unused").with_given(&format!("{}=", "k".repeat(43))).unwrap();
+    store.with_secrets(keys).await.unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +41,7 @@ async fn every_port_holds_its_contract_on_postgresql() {
     let Some(server) = Postgres::start().unwrap() else { return };
     let store = async |name: &str| Store::connect(&server.create(name).unwrap()).await.unwrap();
     tracking_conformance(&store("tracking").await).await;
-    genai_conformance(&store("genai").await).await;
+    genai_conformance(&keeping_secrets(store("genai").await).await).await;
     nul_is_a_callers_mistake(&store("nul").await).await;
     lemnis_flow::testing::queue_conformance(&store("flow").await).await;
     lemnis_serving::testing::rollouts_conformance(&store("serving").await).await;

@@ -13,7 +13,7 @@ use lemnis_app::project::Project;
 use lemnis_app::{App, Ports};
 use lemnis_core::Clock;
 use lemnis_serving::{Endpoints, PredictionLog};
-use lemnis_store::Store;
+use lemnis_store::{SecretKeys, Store};
 
 pub use postgres::Postgres;
 
@@ -28,7 +28,8 @@ pub async fn ports(dir: &Path) -> Result<Ports, Error> {
     {
         std::fs::create_dir_all(folder)?;
     }
-    let store = Arc::new(Store::open(&project.database()).await?);
+    let secrets = SecretKeys::in_file(project.secret_key_file());
+    let store = Arc::new(Store::open(&project.database()).await?.with_secrets(secrets).await?);
     Ok(Ports {
         experiments: store.clone(),
         runs: store.clone(),

@@ -88,17 +88,22 @@ impl fmt::Display for WebhookEvent {
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Option<String>);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Some(text.into()))
     }
 
-    /// The text, for signing and storing only.
-    pub fn expose(&self) -> &str {
-        &self.0
+    /// One that was kept and cannot be read, because the key that encrypted it is not there.
+    pub fn unreadable() -> Self {
+        Self(None)
+    }
+
+    /// The text, for signing and storing only; `None` where it cannot be read.
+    pub fn expose(&self) -> Option<&str> {
+        self.0.as_deref()
     }
 }
 

@@ -99,7 +99,8 @@ pub async fn start(project: Project, context: &Context, options: &Options) -> Re
     }
     let instance = uuid::Uuid::new_v4().simple().to_string();
     let access = Access { token: options.token.clone(), any_host: !local };
-    let router = wiring::router(app.clone(), Identity { instance: instance.clone(), access });
+    let directory = Some(context.dir.clone());
+    let router = wiring::router(app.clone(), Identity { instance: instance.clone(), access, directory });
     let stop = CancellationToken::new();
     let mut tasks = Vec::new();
     let until = stop.clone();

@@ -1,6 +1,7 @@
 //! The one place where use-cases meet their adapters.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lemnis_app::announce::Announced;
@@ -10,7 +11,7 @@ use lemnis_core::{Clock, ErrorKind, Principal};
 use lemnis_data::Environment;
 use lemnis_server::{Access, Router, Server};
 use lemnis_serving::{Endpoints, PredictionLog};
-use lemnis_store::{Artifacts, Store, WebhookSettings};
+use lemnis_store::{Artifacts, SecretKeys, Store, WebhookSettings};
 use object_store::ObjectStore;
 
 use crate::context::Context;
@@ -19,6 +20,9 @@ use crate::place::Place;
 
 /// Lets webhooks reach this machine and private networks.
 const WEBHOOK_PRIVATE_NETWORKS: &str = "LEMNIS_WEBHOOK_PRIVATE_NETWORKS";
+
+/// Keys for the secrets of webhooks: our variable, and MLflow's.
+const SECRET_KEYS: [&str; 2] = ["LEMNIS_WEBHOOK_SECRET_KEY", "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"];
 
 /// Opens the project's state, making what is not there, and brings its endpoints up.
 pub async fn open(
@@ -34,10 +38,15 @@ pub async fn open(
         .get(WEBHOOK_PRIVATE_NETWORKS)
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
     let webhooks = WebhookSettings { private_networks };
-    let store = Arc::new(match &place.database {
+    let mut secrets = SecretKeys::in_file(project.secret_key_file());
+    if let Some(keys) = SECRET_KEYS.iter().find_map(|name| environment.get(name)) {
+        secrets = secrets.with_given(keys)?;
+    }
+    let store = match &place.database {
         Some(url) => Store::connect(url).await?,
         None => Store::open(&project.database()).await?,
-    });
+    };
+    let store = Arc::new(store.with_secrets(secrets).await?);
     let artifacts = artifacts(&project, place).await?;
     let ports = Ports {
         experiments: store.clone(),
@@ -137,12 +146,16 @@ pub struct Identity {
     pub instance: String,
     /// Who gets in.
     pub access: Access,
+    /// Where it was started; without it, in the project's folder.
+    pub directory: Option<PathBuf>,
 }
 
 /// The whole server over `app`.
 pub fn router(app: Arc<App>, identity: Identity) -> Router {
+    let directory = identity.directory.unwrap_or_else(|| app.project.root().to_owned());
     let server = Server {
         app,
+        directory: Arc::from(directory),
         principal: Arc::new(Principal::local("local")),
         instance: Arc::from(identity.instance.as_str()),
     };

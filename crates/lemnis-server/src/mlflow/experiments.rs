@@ -43,7 +43,7 @@ pub(super) fn view(fields: &Fields, name: &str) -> Result<View> {
 pub(super) async fn create(State(server): State<Server>, fields: Fields) -> Answer<Value> {
     let name = fields.required("name")?;
     let artifact_location = match fields.filled("artifact_location")? {
-        Some(location) => Some(storage_location(&location, server.app.project.root())?),
+        Some(location) => Some(storage_location(&location, &server.directory)?),
         None => None,
     };
     let new = NewExperiment {

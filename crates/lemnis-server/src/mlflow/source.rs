@@ -237,8 +237,8 @@ fn check_relative(source: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks where an experiment wants its artifacts. A relative folder is one below the project's `root`.
-pub(super) fn storage_location(location: &str, root: &std::path::Path) -> Result<String> {
+/// Checks where an experiment wants its artifacts. A relative folder is one below the server's `directory`.
+pub(super) fn storage_location(location: &str, directory: &std::path::Path) -> Result<String> {
     if location.contains('#') || location.contains(';') {
         return Err(Error::invalid("'artifact_location' URL can't include fragments or params."));
     }
@@ -248,7 +248,7 @@ pub(super) fn storage_location(location: &str, root: &std::path::Path) -> Result
     }
     rules::artifact_location(location)?;
     match scheme(location) {
-        (None, path) => Ok(root.join(path).to_string_lossy().into_owned()),
+        (None, path) => Ok(directory.join(path).to_string_lossy().into_owned()),
         _ => Ok(location.to_owned()),
     }
 }

@@ -46,6 +46,7 @@ async fn the_pages_work_in_a_browser() -> Result<(), Problem> {
         app: app.clone(),
         principal: Arc::new(Principal::local("ada")),
         instance: Arc::from("test"),
+        directory: Arc::from(project.path()),
     };
     let router = lemnis_server::router(server, Access::default());
     seed::traffic(&router).await?;

@@ -26,6 +26,7 @@ pub async fn server() -> TestServer {
         app: app.clone(),
         principal: Arc::new(Principal::local("test")),
         instance: Arc::from("test"),
+        directory: Arc::from(dir.path()),
     };
     TestServer { router: lemnis_server::router(server, Access::default()), app, clock, dir }
 }

@@ -32,6 +32,15 @@ impl Connection {
         if self.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" }
     }
 
+    /// From now on SQLite overwrites what this connection removes, where it lies. PostgreSQL has no such thing: its VACUUM
+    /// gives the place to new rows.
+    pub(crate) async fn overwrite_what_goes(&mut self) -> Result<(), Error> {
+        match self.is_postgres() {
+            true => Ok(()),
+            false => self.batch("PRAGMA secure_delete = ON").await,
+        }
+    }
+
     /// Runs statements without values, separated by semicolons.
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<(), Error> {
         match self.side() {
@@ -55,6 +64,26 @@ impl Connection {
                 Ok(statement(sql, values).execute(connection).await?.rows_affected())
             }
         }
+    }
+
+    /// Runs a statement on PostgreSQL whose placeholders are arrays: the columns of `rows`, in which every value has the
+    /// type of its column's first one.
+    pub(super) async fn execute_with_columns(
+        &mut self,
+        sql: &str,
+        rows: Vec<Vec<Value>>,
+    ) -> Result<u64, Error> {
+        let Side::Postgres(connection) = self.side() else { return Err(Error::NoRow) };
+        let mut columns: Vec<Vec<Value>> = Vec::new();
+        for row in rows {
+            columns.resize_with(row.len(), Vec::new);
+            columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+        }
+        let mut query = sqlx::query(AssertSqlSafe(dialect::postgres(sql)));
+        for (place, column) in columns.into_iter().enumerate() {
+            query = bind_column(query, place, column)?;
+        }
+        Ok(query.execute(connection).await?.rows_affected())
     }
 
     /// Gives the rows of a statement to `take`, one after the other, until it says `false`.
@@ -100,7 +129,32 @@ enum Side<'c> {
     Postgres(&'c mut PgConnection),
 }
 
-fn statement(sql: &str, values: Vec<Value>) -> sqlx::query::Query<'static, Postgres, PgArguments> {
+type PgQuery = sqlx::query::Query<'static, Postgres, PgArguments>;
+
+/// Binds the values of one column as an array.
+fn bind_column(query: PgQuery, place: usize, column: Vec<Value>) -> Result<PgQuery, Error> {
+    macro_rules! array {
+        ($variant:ident) => {{
+            let plain = |value| match value {
+                Value::$variant(value) => Ok(value),
+                _ => Err(Error::column(place, "its values differ in type")),
+            };
+            query.bind(column.into_iter().map(plain).collect::<Result<Vec<_>, _>>()?)
+        }};
+    }
+    Ok(match column.first() {
+        Some(Value::Bool(_)) => array!(Bool),
+        Some(Value::Integer(_)) => array!(Integer),
+        Some(Value::Real(_)) => array!(Real),
+        Some(Value::Text(_)) => array!(Text),
+        Some(Value::Bytes(_)) => array!(Bytes),
+        Some(Value::Integers(_) | Value::Texts(_)) | None => {
+            return Err(Error::column(place, "a list cannot be inserted"));
+        }
+    })
+}
+
+fn statement(sql: &str, values: Vec<Value>) -> PgQuery {
     let mut query = sqlx::query(AssertSqlSafe(dialect::postgres(sql)));
     for value in values {
         query = match value {

@@ -127,10 +127,10 @@ impl QueryBuilder {
     }
 }
 
-/// Rows of one `INSERT` on PostgreSQL; few sizes make few prepared statements.
-const ROWS_AT_ONCE: &[usize] = &[256, 64, 16, 4, 1];
+/// Rows of one `INSERT` on PostgreSQL.
+const ROWS_AT_ONCE: usize = 1024;
 
-/// Inserts `rows` of the same length: `head` names table and columns, `tail` is what follows the values, such as
+/// Inserts `rows` of the same length and types: `head` names table and columns, `tail` is what follows the values, such as
 /// `ON CONFLICT DO NOTHING`. Returns how many rows it changed.
 pub(crate) async fn insert_many(
     connection: &mut Connection,
@@ -138,22 +138,23 @@ pub(crate) async fn insert_many(
     rows: Vec<Vec<Value>>,
     tail: &str,
 ) -> Result<u64, Error> {
-    // SQLite prefers one prepared statement that is run again and again; for PostgreSQL every run is a journey.
-    let sizes = if connection.is_postgres() { ROWS_AT_ONCE } else { &[1] };
-    let mut left = rows.len();
-    let mut rows = rows.into_iter();
+    let Some(first) = rows.first() else { return Ok(0) };
+    let places = vec!["?"; first.len()].join(", ");
+    // For PostgreSQL every statement is a journey, and one with arrays is the same for any number of rows. SQLite prefers
+    // one prepared statement that is run again and again.
     let mut changed = 0;
-    let mut sql = (0, String::new());
-    while left > 0 {
-        let size = sizes.iter().copied().find(|size| *size <= left).unwrap_or(1);
-        left -= size;
-        let some: Vec<Vec<Value>> = rows.by_ref().take(size).collect();
-        if sql.0 != size {
-            let columns = some.first().map_or(0, Vec::len);
-            let row = format!("({})", vec!["?"; columns].join(", "));
-            sql = (size, format!("{head} VALUES {} {tail}", vec![row.as_str(); size].join(", ")));
+    if connection.is_postgres() && rows.len() > 1 {
+        let sql = format!("{head} SELECT * FROM unnest({places}) {tail}");
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let some = rows.by_ref().take(ROWS_AT_ONCE).collect();
+            changed += connection.execute_with_columns(&sql, some).await?;
         }
-        changed += connection.execute(&sql.1, some.into_iter().flatten().collect()).await?;
+        return Ok(changed);
+    }
+    let sql = format!("{head} VALUES ({places}) {tail}");
+    for row in rows {
+        changed += connection.execute(&sql, row).await?;
     }
     Ok(changed)
 }

@@ -144,13 +144,28 @@ impl Experiments for Store {
 
 /// Fails unless the experiment is there and active.
 pub(super) async fn active(connection: &mut Connection, id: ExperimentId) -> Done<()> {
-    match stage(connection, id).await? {
+    check_active(id, stage(connection, id).await?)
+}
+
+fn check_active(id: ExperimentId, stage: Lifecycle) -> Done<()> {
+    match stage {
         Lifecycle::Active => Ok(()),
         Lifecycle::Deleted => Err(Error::invalid(format!(
             "The experiment {id} must be in the 'active' state. Current state is deleted."
         ))
         .into()),
     }
+}
+
+/// Where the artifacts of the experiment lie; fails unless it is active.
+pub(super) async fn active_location(connection: &mut Connection, id: ExperimentId) -> Done<String> {
+    let row = query("SELECT lifecycle, artifact_location FROM experiment WHERE id = ?")
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await?;
+    let row = row.ok_or_else(|| Error::no_experiment(id))?;
+    check_active(id, Lifecycle::parse(row.try_get(0)?))?;
+    Ok(row.try_get(1)?)
 }
 
 /// Where the artifacts of the experiment lie.

@@ -29,19 +29,34 @@ pub(super) async fn log(connection: &mut Connection, id: &RunId, batch: &Batch, 
 
 /// Sets tags; the tag of the run's name renames the run.
 pub(super) async fn put_tags(connection: &mut Connection, run: i64, tags: &[Tag], keys: &[i64]) -> Done<()> {
-    // The last of the same key counts.
-    let mut last: BTreeMap<i64, &str> = BTreeMap::new();
-    for (tag, key) in tags.iter().zip(keys) {
-        let value = rules::cut(&tag.value, rules::TAG_VALUE_LENGTH);
-        last.insert(*key, value);
-        if tag.key == RUN_NAME_TAG {
-            query("UPDATE run SET name = ? WHERE id = ?").bind(value).bind(run).execute(connection).await?;
-        }
+    for tag in tags.iter().filter(|tag| tag.key == RUN_NAME_TAG) {
+        query("UPDATE run SET name = ? WHERE id = ?")
+            .bind(kept_tag(tag))
+            .bind(run)
+            .execute(connection)
+            .await?;
     }
+    insert_tags(connection, run, tags, keys).await
+}
+
+/// Sets tags and nothing else.
+pub(super) async fn insert_tags(
+    connection: &mut Connection,
+    run: i64,
+    tags: &[Tag],
+    keys: &[i64],
+) -> Done<()> {
+    // The last of the same key counts.
+    let last: BTreeMap<i64, &str> = keys.iter().copied().zip(tags.iter().map(kept_tag)).collect();
     let rows = last.into_iter().map(|(key, value)| vec![run.into(), key.into(), value.into()]).collect();
     let tail = "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value";
     insert_many(connection, "INSERT INTO tag (run, key, value)", rows, tail).await?;
     Ok(())
+}
+
+/// What is kept of a tag's value.
+pub(super) fn kept_tag(tag: &Tag) -> &str {
+    rules::cut(&tag.value, rules::TAG_VALUE_LENGTH)
 }
 
 async fn log_params(

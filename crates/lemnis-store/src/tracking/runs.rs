@@ -1,5 +1,7 @@
 //! The port of runs: making, changing and reading single runs. Logging and searching have files of their own.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use lemnis_core::Millis;
 use lemnis_tracking::{
@@ -227,8 +229,8 @@ async fn create(
     tags: &[Tag],
     keys: &[i64],
 ) -> Done<Run> {
-    experiments::active(connection, new.experiment_id).await?;
-    let location = experiments::location(connection, new.experiment_id).await?;
+    let location = experiments::active_location(connection, new.experiment_id).await?;
+    let name = rules::cut(name, rules::TAG_VALUE_LENGTH);
     let info = RunInfo {
         run_id: id.clone(),
         run_name: name.to_owned(),
@@ -253,10 +255,11 @@ async fn create(
     .bind(&info.artifact_uri)
     .fetch_one(connection)
     .await?;
-    log::put_tags(connection, row, tags, keys).await?;
-    let mut runs = vec![(row, bare(info))];
-    run_search::load(connection, &mut runs).await?;
-    Ok(runs.pop().map(|(_, run)| run).ok_or_else(|| Error::no_run(id))?)
+    log::insert_tags(connection, row, tags, keys).await?;
+    // As it would be read: each tag once, the last of its key, sorted.
+    let kept: BTreeMap<&str, &str> = tags.iter().map(|tag| (tag.key.as_str(), log::kept_tag(tag))).collect();
+    let tags = kept.into_iter().map(|(key, value)| Tag::new(key, value)).collect();
+    Ok(Run { tags, ..bare(info) })
 }
 
 async fn update(
@@ -265,23 +268,28 @@ async fn update(
     id: &RunId,
     change: RunChange,
 ) -> Done<RunInfo> {
-    let row = writable(connection, id).await?;
     let name = change.run_name.filter(|name| !name.is_empty());
-    query(
+    let updated = query(
         "UPDATE run SET status = COALESCE(?, status), end_time = COALESCE(?, end_time), name = COALESCE(?, name) \
-         WHERE id = ?",
+         WHERE run_id = ? AND lifecycle = 'active' \
+         RETURNING id, run_id, name, experiment, user_id, status, start_time, end_time, artifact_uri, lifecycle",
     )
     .bind(change.status.map(RunStatus::as_str))
     .bind(change.end_time)
     .bind(&name)
-    .bind(row)
-    .execute(connection)
+    .bind(id.as_str())
+    .fetch_optional(connection)
     .await?;
+    let Some((row, info)) = updated.as_ref().map(info).transpose()? else {
+        // It says why there is none.
+        writable(connection, id).await?;
+        return Err(Error::no_run(id).into());
+    };
     if let Some(name) = name {
         log::put_tags(connection, row, &[Tag::new(RUN_NAME_TAG, name)], name_key).await?;
     }
     if change.status.is_some_and(|status| status != RunStatus::Running) {
         points::pack_run(connection, row).await?;
     }
-    Ok(find(connection, id).await?.map(|(_, info)| info).ok_or_else(|| Error::no_run(id))?)
+    Ok(info)
 }

@@ -9,24 +9,33 @@ use lemnis_tracking::{Error, Page, Result, Webhook, WebhookEvent, Webhooks};
 
 use super::{Done, clause, offset, one_more};
 use crate::Store;
+use crate::secrets::SecretKeys;
 use crate::sql::{self, Columns as _, Connection, QueryBuilder, Row, query, query_scalar};
 
-const COLUMNS: &str = "w.webhook_id, w.name, w.description, w.url, w.active, w.secret, w.created, w.updated";
+const COLUMNS: &str = "w.webhook_id, w.name, w.description, w.url, w.active, w.secret, w.sealed, \
+                       w.created, w.updated";
 
 #[async_trait]
 impl Webhooks for Store {
     async fn create(&self, webhook: &Webhook) -> Result<()> {
+        let secret = self.sealed(&webhook.webhook_id, webhook.secret.as_ref())?;
         let webhook = webhook.clone();
-        self.write::<_, Error, _>(move |connection| Box::pin(async move { put(connection, &webhook).await }))
-            .await
+        self.write::<_, Error, _>(move |connection| {
+            Box::pin(async move { put(connection, &webhook, secret).await })
+        })
+        .await
     }
 
     async fn get(&self, id: &str) -> Result<Option<Webhook>> {
-        let id = id.to_owned();
-        self.read::<_, Error, _>(move |connection| Box::pin(async move { find(connection, &id).await })).await
+        let (id, keys) = (id.to_owned(), self.secrets.clone());
+        self.read::<_, Error, _>(move |connection| {
+            Box::pin(async move { find(connection, &keys, &id).await })
+        })
+        .await
     }
 
     async fn list(&self, limit: usize, from: u64) -> Result<Page<Webhook>> {
+        let keys = self.secrets.clone();
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 let mut sql = QueryBuilder::new(format!(
@@ -34,7 +43,7 @@ impl Webhooks for Store {
                 ));
                 sql.push_bind(one_more(limit)).push(" OFFSET ").push_bind(offset(from));
                 let rows = sql.build().fetch_all(connection).await?;
-                let found = rows.iter().map(|row| webhook(row, 0)).collect::<Result<Vec<_>, _>>()?;
+                let found = rows.iter().map(|row| webhook(row, 0, &keys)).collect::<Result<Vec<_>, _>>()?;
                 let mut page = Page::cut(found, limit, from);
                 complete(connection, page.items.iter_mut()).await?;
                 Ok(page)
@@ -44,12 +53,13 @@ impl Webhooks for Store {
     }
 
     async fn update(&self, id: &str, change: &WebhookChange, at_ms: Millis) -> Result<Option<Webhook>> {
-        let (id, change) = (id.to_owned(), change.clone());
+        let secret = self.sealed(id, change.secret.as_ref())?;
+        let (id, change, keys) = (id.to_owned(), change.clone(), self.secrets.clone());
         self.write::<_, Error, _>(move |connection| {
             Box::pin(async move {
-                let Some(mut webhook) = find(connection, &id).await? else { return Ok(None) };
+                let Some(mut webhook) = find(connection, &keys, &id).await? else { return Ok(None) };
                 change.apply(&mut webhook, at_ms);
-                put(connection, &webhook).await?;
+                put(connection, &webhook, secret).await?;
                 Ok(Some(webhook))
             })
         })
@@ -99,6 +109,7 @@ impl Webhooks for Store {
     }
 
     async fn due(&self, now: Millis, limit: usize) -> Result<Vec<Delivery>> {
+        let keys = self.secrets.clone();
         self.read::<_, Error, _>(move |connection| {
             Box::pin(async move {
                 let mut sql = QueryBuilder::new(format!(
@@ -113,7 +124,7 @@ impl Webhooks for Store {
                         delivery_id: row.try_get(0)?,
                         body: row.try_get(1)?,
                         attempts: u32::try_from(row.try_get::<i64>(2)?).unwrap_or(u32::MAX),
-                        webhook: webhook(row, 3)?,
+                        webhook: webhook(row, 3, &keys)?,
                     });
                 }
                 Ok(found)
@@ -151,30 +162,69 @@ impl Webhooks for Store {
     }
 }
 
+impl Store {
+    /// `secret` as it is kept for the webhook `id`.
+    fn sealed(&self, id: &str, secret: Option<&Secret>) -> Result<Option<Vec<u8>>> {
+        let text = secret.and_then(Secret::expose);
+        text.map(|text| self.secrets.seal(id, text)).transpose().map_err(Error::store)
+    }
+
+    /// Encrypts the secrets that an older Lemnis kept in plain text.
+    pub(crate) async fn seal_plain_secrets(&self) -> Result<()> {
+        let keys = self.secrets.clone();
+        self.write::<_, Error, _>(move |connection| {
+            Box::pin(async move {
+                let plain = query("SELECT webhook_id, secret FROM webhook WHERE secret IS NOT NULL")
+                    .fetch_all(connection)
+                    .await?;
+                if plain.is_empty() {
+                    return Ok(());
+                }
+                connection.overwrite_what_goes().await?;
+                for row in &plain {
+                    let id: &str = row.try_get(0)?;
+                    let sealed = keys.seal(id, row.try_get(1)?).map_err(Error::store)?;
+                    query(
+                        "UPDATE webhook SET secret = NULL, sealed = coalesce(sealed, ?) WHERE webhook_id = ?",
+                    )
+                    .bind(sealed)
+                    .bind(id)
+                    .execute(connection)
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
 /// A webhook without its events, from the columns after `first`.
-fn webhook(row: &Row, first: usize) -> Result<Webhook, sql::Error> {
+fn webhook(row: &Row, first: usize, keys: &SecretKeys) -> Result<Webhook, sql::Error> {
+    let webhook_id: String = row.try_get(first)?;
+    let secret = match row.try_get::<Option<&[u8]>>(first + 6)? {
+        Some(sealed) => Some(keys.open(&webhook_id, sealed).map_or_else(Secret::unreadable, Secret::new)),
+        None => row.try_get::<Option<String>>(first + 5)?.map(Secret::new),
+    };
     Ok(Webhook {
-        webhook_id: row.try_get(first)?,
+        webhook_id,
         name: row.try_get(first + 1)?,
         description: row.try_get(first + 2)?,
         url: row.try_get(first + 3)?,
         events: Vec::new(),
         active: row.try_get::<i64>(first + 4)? != 0,
-        secret: row.try_get::<Option<String>>(first + 5)?.map(Secret::new),
-        created: row.try_get(first + 6)?,
-        updated: row.try_get(first + 7)?,
+        secret,
+        created: row.try_get(first + 7)?,
+        updated: row.try_get(first + 8)?,
     })
 }
 
-async fn find(connection: &mut Connection, id: &str) -> Done<Option<Webhook>> {
-    let row = query(
-        "SELECT w.webhook_id, w.name, w.description, w.url, w.active, w.secret, w.created, w.updated \
-         FROM webhook w WHERE w.webhook_id = ?",
-    )
-    .bind(id)
-    .fetch_optional(connection)
-    .await?;
-    let mut found = row.as_ref().map(|row| webhook(row, 0)).transpose()?;
+async fn find(connection: &mut Connection, keys: &SecretKeys, id: &str) -> Done<Option<Webhook>> {
+    let row = query(format!("SELECT {COLUMNS} FROM webhook w WHERE w.webhook_id = ?"))
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    let mut found = row.as_ref().map(|row| webhook(row, 0, keys)).transpose()?;
     complete(connection, found.iter_mut()).await?;
     Ok(found)
 }
@@ -198,19 +248,20 @@ async fn complete<'w>(
     Ok(())
 }
 
-async fn put(connection: &mut Connection, webhook: &Webhook) -> Done<()> {
+/// Makes a webhook or changes it; without `secret` it keeps the one that it has.
+async fn put(connection: &mut Connection, webhook: &Webhook, secret: Option<Vec<u8>>) -> Done<()> {
     query(
-        "INSERT INTO webhook (webhook_id, name, description, url, active, secret, created, updated) \
+        "INSERT INTO webhook (webhook_id, name, description, url, active, sealed, created, updated) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET name = excluded.name, \
          description = excluded.description, url = excluded.url, active = excluded.active, \
-         secret = excluded.secret, updated = excluded.updated",
+         sealed = coalesce(excluded.sealed, webhook.sealed), updated = excluded.updated",
     )
     .bind(&webhook.webhook_id)
     .bind(&webhook.name)
     .bind(&webhook.description)
     .bind(&webhook.url)
     .bind(i64::from(webhook.active))
-    .bind(webhook.secret.as_ref().map(Secret::expose))
+    .bind(secret)
     .bind(webhook.created)
     .bind(webhook.updated)
     .execute(connection)

@@ -85,8 +85,7 @@ pub(super) async fn complete(connection: &mut Connection, traces: &mut [Trace]) 
 
 /// Takes what a client says about a trace, over what its spans have said.
 pub(super) async fn put(connection: &mut Connection, mut trace: Trace) -> Done<()> {
-    experiments::active(connection, trace.experiment_id).await?;
-    let location = experiments::location(connection, trace.experiment_id).await?;
+    let location = experiments::active_location(connection, trace.experiment_id).await?;
     let artifacts = below(&location, &["traces", trace.trace_id.as_str(), "artifacts"]);
     trace.tags.insert(ARTIFACT_LOCATION_TAG.to_owned(), artifacts);
     trace.metadata.insert(FINALIZED.to_owned(), "true".to_owned());
