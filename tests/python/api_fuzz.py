@@ -3,8 +3,8 @@
     python api_fuzz.py URL EXAMPLES SEED [TOKEN] [-- ARGUMENTS OF SCHEMATHESIS]
 
 EXAMPLES requests are made up for each call, besides those at the bounds of what a schema allows. No answer may be a
-5xx that the document does not name, break off, or differ from what the document says: status, media type and schema.
-For this the document is made strict first: an answer may have no field that it does not name.
+5xx but 501, break off, or differ from what the document says: status, media type and schema. For this the document,
+which must be valid itself, is made strict first: an answer may have no field that it does not name.
 
 Made-up names find nothing, so many of them are exchanged for those of things that this script makes before. Calls that
 delete get things of their own, so that the others keep theirs. The choice depends on the request alone: with one SEED
@@ -18,6 +18,8 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+
+import openapi_spec_validator
 
 KNOWN = "LEMNIS_FUZZ_KNOWN"
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -128,6 +130,7 @@ def main():
     url, examples, seed, token = own[0], own[1], own[2], own[3] if len(own) > 3 else ""
     server = Server(url, token)
     document = server.call("GET", "/api/openapi.json")
+    openapi_spec_validator.validate(document)
     strict(document["components"]["schemas"])
     for path in document["paths"].values():
         for operation in path.values():

@@ -31,7 +31,6 @@ pub struct Link {
     /// What it says, in one line.
     pub title: String,
     /// Figures and digests, by name.
-    #[schemars(with = "Vec<[String; 2]>")]
     pub facts: Vec<(String, String)>,
     /// When it came about.
     pub at_ms: Option<Millis>,

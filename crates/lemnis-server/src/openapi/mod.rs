@@ -112,8 +112,10 @@ fn described(operation: &Operation, schemas: &Map<String, Value>) -> Value {
     }
     let content = match &operation.answers {
         Answer::Json(schema) => json!({ JSON: { "schema": schema } }),
+        // Files of any kind; generators know the first name.
         Answer::Media(media) if media == "*/*" => {
-            json!({ media: { "schema": { "type": "string", "format": "binary" } } })
+            let bytes = json!({ "schema": { "type": "string", "format": "binary" } });
+            json!({ "application/octet-stream": bytes, media: bytes })
         }
         Answer::Media(media) => json!({ media: {} }),
     };

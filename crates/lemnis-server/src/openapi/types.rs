@@ -12,7 +12,7 @@ use lemnis_quality::Verdict;
 use lemnis_tracking::GateReport;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::{CompareQuery, CurvesQuery, ListQuery, RunsQuery};
 
@@ -92,19 +92,53 @@ pub(super) fn schemas() -> Map<String, Value> {
     let mut answered = answers.take_definitions(true);
     answered.values_mut().for_each(numbers_may_be_null);
     found.extend(answered);
+    found.values_mut().for_each(tuples_are_lists);
+    found.values_mut().for_each(names_stand_once);
     found
 }
 
 /// JSON has no NaN and no infinity: serde writes null.
 fn numbers_may_be_null(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            fields.values_mut().for_each(numbers_may_be_null);
-            if fields.get("type").is_some_and(|kind| kind == "number") {
-                fields.insert("nullable".to_owned(), true.into());
+    each(schema, &|fields| {
+        if fields.get("type").is_some_and(|kind| kind == "number") {
+            fields.insert("nullable".to_owned(), true.into());
+        }
+    });
+}
+
+/// OpenAPI 3.0 knows no tuples: a list of as many items, each of one of the types.
+fn tuples_are_lists(schema: &mut Value) {
+    each(schema, &|fields| {
+        let Some(Value::Array(types)) = fields.get("items") else { return };
+        let mut kinds = types.clone();
+        kinds.dedup();
+        let items = if kinds.len() == 1 { kinds.remove(0) } else { json!({ "anyOf": kinds }) };
+        fields.insert("items".to_owned(), items);
+    });
+}
+
+/// A field that hides one of a flattened part is named by both.
+fn names_stand_once(schema: &mut Value) {
+    each(schema, &|fields| {
+        let Some(Value::Array(names)) = fields.get_mut("required") else { return };
+        let mut once = Vec::with_capacity(names.len());
+        for name in names.drain(..) {
+            if !once.contains(&name) {
+                once.push(name);
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(numbers_may_be_null),
+        *names = once;
+    });
+}
+
+/// Changes every object below a schema.
+fn each(schema: &mut Value, change: &impl Fn(&mut Map<String, Value>)) {
+    match schema {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|inner| each(inner, change));
+            change(fields);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|inner| each(inner, change)),
         _ => {}
     }
 }
@@ -134,8 +168,16 @@ mod tests {
             let schema = schemas.get(name).unwrap_or_else(|| panic!("{name} is a schema"));
             assert!(schema["properties"].get(filled).is_none(), "{name}: {schema}");
         }
-        assert_eq!(schemas["Promote"]["required"], serde_json::json!(["version"]));
+        assert_eq!(schemas["Promote"]["required"], json!(["version"]));
         assert_eq!(schemas["Rollback"].get("required"), None);
+    }
+
+    #[test]
+    fn a_pair_is_a_list_of_two() {
+        let facts = &schemas()["Link"]["properties"]["facts"]["items"];
+        assert_eq!((&facts["items"]["type"], &facts["maxItems"]), (&json!("string"), &json!(2)));
+        let serving = &schemas()["VersionRow"]["properties"]["serving"]["items"]["items"];
+        assert_eq!(serving["anyOf"].as_array().map(Vec::len), Some(2));
     }
 
     #[test]
