@@ -6,6 +6,8 @@ EXAMPLES requests are made up for each call, besides those at the bounds of what
 5xx but 501, break off, or differ from what the document says: status, media type and schema. For this the document,
 which must be valid itself, is made strict first: an answer may have no field that it does not name.
 
+Calls that never succeeded are named at the end.
+
 Made-up names find nothing, so many of them are exchanged for those of things that this script makes before. Calls that
 delete get things of their own, so that the others keep theirs. The choice depends on the request alone: with one SEED
 and one state of the server, the requests are the same.
@@ -21,7 +23,6 @@ import urllib.request
 
 import openapi_spec_validator
 
-KNOWN = "LEMNIS_FUZZ_KNOWN"
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -64,16 +65,19 @@ def seeded(server, number):
     mlflow = server.mlflow
     name = f"fuzz-{number}"
     experiment = mlflow("experiments/create", {"name": name, "tags": [{"key": "team", "value": "a"}]})["experiment_id"]
-    run = mlflow("runs/create", {"experiment_id": experiment, "run_name": name, "start_time": 5})["run"]["info"]["run_id"]
+    run = mlflow("runs/create", {"experiment_id": experiment, "run_name": name, "start_time": 5})
+    run = run["run"]["info"]["run_id"]
     points = [{"key": "auc", "value": step / 7, "timestamp": step, "step": step} for step in range(20)]
     points.append({"key": "odd", "value": "NaN", "timestamp": 1, "step": 0})
     mlflow("runs/log-batch", {"run_id": run, "metrics": points, "params": [{"key": "lr", "value": "0.1"}],
                               "tags": [{"key": "team", "value": "b"}]})
     data = {"name": "d", "digest": "1", "source_type": "local", "source": "s"}
-    mlflow("runs/log-inputs", {"run_id": run, "datasets": [{"dataset": data, "tags": [{"key": "mlflow.data.context", "value": "training"}]}]})
+    context = [{"key": "mlflow.data.context", "value": "training"}]
+    mlflow("runs/log-inputs", {"run_id": run, "datasets": [{"dataset": data, "tags": context}]})
     server.call("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/dir/a.txt", raw=b"text")
     model = mlflow("logged-models", {"experiment_id": experiment, "name": "m", "source_run_id": run,
-                                     "params": [{"key": "depth", "value": "3"}]})["model"]["info"]["model_id"]
+                                     "params": [{"key": "depth", "value": "3"}],
+                                     "tags": [{"key": "team", "value": "d"}]})["model"]["info"]["model_id"]
     mlflow(f"logged-models/{model}", {"status": "LOGGED_MODEL_READY"}, method="PATCH")
     mlflow("runs/outputs", {"run_id": run, "models": [{"model_id": model, "step": 1}]})
     mlflow("registered-models/create", {"name": name, "tags": [{"key": "team", "value": "c"}]})
@@ -88,6 +92,7 @@ def seeded(server, number):
         "attributes": [{"key": "k", "value": {"intValue": "7"}}], "status": {"code": 1}}]}]}]}
     server.call("POST", "/v1/traces", spans, headers=[("x-mlflow-experiment-id", experiment), ("x-mlflow-run-id", run)])
     trace = f"tr-{trace}"
+    mlflow(f"traces/{trace}/tags", {"key": "team", "value": "e"}, "3.0", "PATCH")
     judged = {"assessment_name": "good", "feedback": {"value": True}, "source": {"source_type": "HUMAN", "source_id": "me"}}
     judged = mlflow(f"traces/{trace}/assessments", {"assessment": judged}, "3.0")["assessment"]["assessment_id"]
     dataset = mlflow("datasets/create", {"name": name, "experiment_ids": [experiment], "tags": '{"a": "b"}'}, "3.0")
@@ -121,7 +126,86 @@ def known(server):
     kept = {field: found[:-1] for field, found in values.items()}
     for field, found in extra.items():
         kept[field] = kept.get(field, []) + found
-    return {"kept": kept, "doomed": {**kept, **{field: found[-1:] for field, found in values.items()}}}
+    doomed = {**kept, **{field: found[-1:] for field, found in values.items()}}
+    return {"kept": kept, "doomed": doomed, "sound": sound(server, things[0], things[-1])}
+
+
+def sound(server, thing, doomed):
+    """Requests that should succeed, by operation: those that random fields alone would seldom make."""
+    new = "NEW NAME"
+    experiment, run, name, trace = (thing[field] for field in ("experiment_id", "run_id", "name", "trace_id"))
+    row, tensors = {}, []
+    for tensor in server.call("GET", "/v2/models/churn")["inputs"]:
+        value = "a" if tensor["datatype"] == "BYTES" else 1
+        row[tensor["name"]] = value
+        tensors.append({"name": tensor["name"], "datatype": tensor["datatype"], "shape": [2], "data": [value] * 2})
+    frame = {"dataframe_split": {"columns": list(row), "data": [list(row.values())] * 2}}
+    version = {"name": name, "version": "1"}
+    model = {"artifact_path": "m", "flavors": {}, "utc_time_created": "2025-01-01", "run_id": run}
+    prompts = {"trace_id": trace, "prompt_versions": [{"name": "p", "version": "1"}]}
+    traces = {"experiment_id": doomed["experiment_id"], "max_timestamp_millis": 5}
+    judged = {"assessment_name": "a", "expectation": {"value": [1]}, "source": {"source_type": "CODE", "source_id": "x"}}
+    verdict = {"id": new, "at_ms": 5, "subject": "data/a", "kind": "validation", "outcome": "pass", "summary": "s",
+               "inputs": {}, "report": {}}
+    churn, own, of_trace = {"name": "churn"}, {"name": name}, {"trace_id": trace}
+    metrics = {"experiment_ids": [experiment], "view_type": "TRACES", "metric_name": "latency",
+               "aggregations": [{"aggregation_type": "PERCENTILE", "percentile_value": 50}], "time_interval_seconds": 60,
+               "start_time_ms": 0, "end_time_ms": 4_000_000_000_000}
+    hook = {"name": new, "url": "https://hook.invalid/", "events": [{"entity": "MODEL_VERSION", "action": "CREATED"}]}
+    promptlab = {"experiment_id": experiment, "prompt_template": "{{a}}", "prompt_parameters": [{"key": "a", "value": 1}],
+                 "model_route": "r", "model_input": "i", "mlflow_version": "3"}
+    tag = {"run_id": run, "key": new, "value": "v"}
+    bodies = {
+        "createExperiment": {"name": new}, "deleteExperimentTag": {"experiment_id": experiment, "key": "team"},
+        "deleteExperiment": {"experiment_id": doomed["experiment_id"]},
+        "restoreExperiment": {"experiment_id": doomed["experiment_id"]}, "createRegisteredModel": {"name": new},
+        "createModelVersion": {"name": name, "source": f"runs:/{run}/dir", "run_id": run},
+        "setModelVersionTag": {**version, "key": "k", "value": "v"}, "deleteRegisteredModelTag": {"name": name, "key": "team"},
+        "renameRegisteredModel": {"name": doomed["name"], "new_name": doomed["name"] + "-renamed"},
+        "createPromptlabRun": promptlab, "deleteRun": {"run_id": doomed["run_id"]}, "restoreRun": {"run_id": doomed["run_id"]},
+        "deleteTag": {"run_id": run, "key": "team"}, "logModel": {"run_id": run, "model_json": json.dumps(model)},
+        "logParam": tag, "setTag": tag, "deleteTraces": traces, "deleteTracesV2": traces, "linkPromptsToTrace": prompts,
+        "linkPromptsToTraceV2": prompts, "createWebhook": hook,
+        "createIssue": {"experiment_id": experiment, "name": "n", "description": "d"},
+        "calculateTraceFilterCorrelation": {"experiment_ids": [experiment], "filter_string1": "trace.status = 'OK'",
+                                            "filter_string2": "tag.a = 'b'"},
+        "queryTraceMetrics": metrics, "searchTraces": {"locations": [{"mlflow_experiment": {"experiment_id": experiment}}]},
+        "createAssessment": {"assessment": judged}, "updateAssessment": {"assessment": judged, "update_mask": "expectation"},
+        "suggest": {"metric": "auc", "direction": "maximize", "space": {"lr": "0.1..0.9"}},
+        "approveModel": {"version": 1, "approved": True, "comment": "fine"}, "gateModel": {"version": 1},
+        "promoteModel": {"version": 1}, "deploy": {"version": 1, "force": True, "all_at_once": True},
+        "keepReproduction": {"version": 1, "commit": "c", "identical": True, "compared": 1, "first_difference": None},
+        "keepVerdict": verdict, "invoke": frame, "invokeEndpoint": frame, "infer": {"inputs": tensors},
+        "inferVersion": {"inputs": tensors}, "linkTracesToRun": {"run_id": run, "trace_ids": [trace]},
+        "deleteModelVersion": {**version, "name": doomed["name"]}, "deleteModelVersionTag": {**version, "key": "k"},
+        "deleteScorer": {"experiment_id": experiment, "name": name, "version": 1},
+    }
+    queries = {
+        "getRunArtifact": {"run_id": run, "path": "dir/a.txt"}, "getModelVersionArtifact": {**version, "path": "a.txt"},
+        "getMetricHistoryBulkInterval": {"run_ids": [run], "metric_key": "auc", "start_step": 1, "end_step": 9},
+        **{call: version for call in ("getModelVersion", "getModelVersionDownloadUri")}, "getRegisteredModel": {"name": name},
+        "getTraceArtifact": {"request_id": trace}, "getTraceArtifactV2": {"request_id": trace},
+        "listScorerVersions": {"experiment_id": experiment, "name": name},
+        "getScorer": {"experiment_id": experiment, "name": name, "version": 1},
+    }
+    paths = {
+        **{call: churn for call in ("invokeEndpoint", "infer", "gateModel", "approveModel", "promoteModel", "deploy",
+                                    "keepReproduction", "collect", "submitModel", "checkEndpoint", "getEndpoint",
+                                    "getModelMetadata", "getModelReady", "getModelConfig", "getModelStatistics", "loadModel")},
+        **{call: {"name": "churn", "version": "1"} for call in (
+            "inferVersion", "getModelVersionMetadata", "getModelVersionReady", "getModelVersionConfig")},
+        "suggest": own, "explain": own, "createAssessment": of_trace,
+        "deleteTraceTag": of_trace, "deleteTraceTagV2": of_trace,
+        "updateAssessment": {**of_trace, "assessment_id": thing["assessment_id"]},
+        "deleteLoggedModelTag": {"model_id": thing["model_id"], "tag_key": "team"},
+    }
+    calls = {}
+    for part, requests in (("body", bodies), ("query", queries), ("path_parameters", paths)):
+        for call, request in requests.items():
+            calls.setdefault(call, {})[part] = request
+    for call in ("deleteTraceTag", "deleteTraceTagV2"):
+        calls[call]["body"] = {"key": "team"}
+    return calls
 
 
 def main():
@@ -135,6 +219,11 @@ def main():
     for path in document["paths"].values():
         for operation in path.values():
             strict(operation["responses"])
+    checks = CHECKS
+    if token:
+        # Here a token is wanted, so no call may answer without it.
+        document["security"] = [{"bearer": []}]
+        checks += ",ignored_auth"
     # Neither a long history of failures nor a cache from another run may decide what is asked.
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         place = os.path.join(folder, "openapi.json")
@@ -143,15 +232,22 @@ def main():
         # MLflow's clients know 501 as "ask in another way"; the document names the calls that answer it.
         with open(os.path.join(folder, "schemathesis.toml"), "w", encoding="utf-8") as file:
             file.write('[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 501]\n')
-        environment = {**os.environ, KNOWN: json.dumps(known(server)), "SCHEMATHESIS_HOOKS": "api_fuzz_hooks",
+        succeeded = os.path.join(folder, "succeeded.json")
+        environment = {**os.environ, "LEMNIS_FUZZ_GIVEN": json.dumps(known(server)), "LEMNIS_FUZZ_SUCCEEDED": succeeded,
+                       "SCHEMATHESIS_HOOKS": "api_fuzz_hooks",
                        "PYTHONPATH": os.path.dirname(os.path.abspath(__file__)), "PYTHONHASHSEED": "0"}
-        command = [sys.executable, "-m", "schemathesis.cli", "run", place, "--url", url, "--checks", CHECKS,
+        command = [sys.executable, "-m", "schemathesis.cli", "run", place, "--url", url, "--checks", checks,
                    "--phases", "coverage,fuzzing", "--max-examples", examples, "--seed", seed,
                    "--generation-database", "none", "--continue-on-failure",
                    "--request-timeout", "30", "--no-color", "--warnings", "off", "--suppress-health-check", "all"]
         if token:
             command += ["--header", f"Authorization: Bearer {token}"]
-        sys.exit(subprocess.run(command + further, cwd=folder, env=environment, check=False).returncode)
+        code = subprocess.run(command + further, cwd=folder, env=environment, check=False).returncode
+        with open(succeeded, encoding="utf-8") as file:
+            fine = set(json.load(file))
+    calls = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    print(f"answered with success: {len(fine)} calls; never: {', '.join(sorted(calls - fine))}")
+    sys.exit(code)
 
 
 if __name__ == "__main__":
