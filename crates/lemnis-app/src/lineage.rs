@@ -5,6 +5,7 @@
 
 use lemnis_core::{Action, Digest, Principal};
 use lemnis_tracking::Run;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ pub const STAGE_RUN: &str = "lemnis.stage_run";
 const MAX_RECORD_BYTES: usize = 256 << 10;
 
 /// One execution of a pipeline stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct StageRun {
     /// Its own id; the same id is recorded once.
     pub id: String,
@@ -43,7 +44,7 @@ pub struct StageRun {
 }
 
 /// A path and its content.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Content {
     /// As `dvc.lock` has it.
     pub path: String,
@@ -52,7 +53,7 @@ pub struct Content {
 }
 
 /// The outcome of making a version again from what is recorded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Reproduction {
     /// The version.
     pub version: u32,

@@ -5,6 +5,7 @@ use std::path::Path;
 use lemnis_core::{Action, Principal};
 use lemnis_quality::Verdict;
 use lemnis_table::Table;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use crate::settings::{EndpointSettings, ModelSettings};
 use crate::{App, Context, Error, authorise, blocking, monitor};
 
 /// Collects an endpoint's newest labelled rows.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Deserialize)]
 pub struct Collect {
     /// The endpoint.
     pub endpoint: String,
@@ -25,7 +26,7 @@ pub struct Collect {
 }
 
 /// What was collected.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Collected {
     /// The file, relative to the project.
     pub file: String,

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use lemnis_core::{Action, Principal};
 use lemnis_tracking::suggest::{self, Direction, Importance, Method, Objective, Outcome, Space, text_of};
 use lemnis_tracking::{Batch, Experiment, ExperimentId, Lifecycle, NewRun, Param, Run, RunId, RunSearch};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -23,7 +24,7 @@ const MAX_EXPLAINED: usize = 500;
 const MAX_COUNT: usize = 100;
 
 /// What is searched in an experiment, as `lemnis.yaml` declares it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchSettings {
     /// The metric to improve.
@@ -49,7 +50,7 @@ impl SearchSettings {
 }
 
 /// Asks for the next points of an experiment.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suggest {
     /// The experiment's name or id.
@@ -78,7 +79,7 @@ pub struct Suggest {
 }
 
 /// Where a search space came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpaceFrom {
     /// The caller gave it.
@@ -92,7 +93,7 @@ pub enum SpaceFrom {
 }
 
 /// What is known of the experiment's runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Known {
     /// Runs with a value.
     pub finished: usize,
@@ -105,7 +106,7 @@ pub struct Known {
 }
 
 /// One point to try.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Point {
     /// A value for each param.
     pub params: Map<String, Value>,
@@ -117,7 +118,7 @@ pub struct Point {
 }
 
 /// The best run so far.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Best {
     /// The run.
     pub run_id: RunId,
@@ -126,7 +127,7 @@ pub struct Best {
 }
 
 /// The next points of an experiment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Suggestions {
     /// The experiment.
     pub experiment_id: ExperimentId,
@@ -218,7 +219,7 @@ async fn begin(
 }
 
 /// Asks what a metric depended on.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Deserialize)]
 pub struct Explain {
     /// The experiment's name or id.
     #[serde(default)]
@@ -229,7 +230,7 @@ pub struct Explain {
 }
 
 /// One run's place in the picture of a param.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Seen {
     /// The run.
     pub run_id: RunId,
@@ -240,7 +241,7 @@ pub struct Seen {
 }
 
 /// What a metric depended on in an experiment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Explained {
     /// The experiment.
     pub experiment_id: ExperimentId,

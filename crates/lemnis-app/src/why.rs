@@ -3,6 +3,7 @@
 use lemnis_core::{Action, Digest, Millis, Principal};
 use lemnis_quality::VerdictKind;
 use lemnis_tracking::{GateReport, ModelVersion, Run, VersionSearch};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::lineage::{self, StageRun};
@@ -10,7 +11,7 @@ use crate::model::{CHAMPION, DATA_DIGEST, GIT_COMMIT, MODEL_DIGEST};
 use crate::{App, Context, Error, authorise};
 
 /// The chain of evidence behind an endpoint or a model.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Why {
     /// The name that was asked for.
     pub name: String,
@@ -23,7 +24,7 @@ pub struct Why {
 }
 
 /// One link of the chain.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Link {
     /// What kind of thing it is, such as `gate`.
     pub what: &'static str,

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use subtle::ConstantTimeEq;
 
+use crate::mlflow::artifact_paths::decode;
 use crate::mlflow::nul;
 
 /// Who may use the server.
@@ -30,6 +31,9 @@ pub(crate) async fn guard(State(access): State<Arc<Access>>, request: Request, n
     }
     if nul::is_in_uri(request.uri()) {
         return refusal(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", nul::REFUSAL);
+    }
+    if !is_text(request.uri().path()) {
+        return refusal(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", "The path is not in UTF-8.");
     }
     let mut answer = next.run(request).await;
     let headers = answer.headers_mut();
@@ -98,6 +102,17 @@ fn is_loopback(host: &str) -> bool {
         || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
+/// Whether a path is UTF-8 once it is decoded.
+fn is_text(path: &str) -> bool {
+    !path.contains('%') || decode(path).is_some()
+}
+
+/// The answer to a method that a path does not take.
+pub(crate) async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let message = format!("{} does not take {method}", uri.path());
+    refusal(StatusCode::METHOD_NOT_ALLOWED, "BAD_REQUEST", &message)
+}
+
 fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
     let body = serde_json::json!({ "error_code": code, "message": message, "error": message });
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
@@ -121,6 +136,14 @@ mod tests {
         assert_eq!(status(&access, Method::GET, &[("host", "evil.example:8000")]), Some(403));
         assert_eq!(status(&access, Method::GET, &[("host", "127.0.0.1:8000")]), None);
         assert_eq!(status(&access, Method::GET, &[("host", "[::1]:8000")]), None);
+    }
+
+    #[test]
+    fn a_path_must_be_utf_8_once_it_is_decoded() {
+        for (path, is) in [("/runs/a", true), ("/runs/%C3%BC", true), ("/runs/%FF", false), ("/runs/%", true)]
+        {
+            assert_eq!(is_text(path), is, "{path}");
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ mod api;
 mod guard;
 mod mlflow;
 mod mounted;
+mod openapi;
 mod pages;
+mod routes;
 mod scoring;
 mod serve;
 
@@ -19,6 +21,7 @@ use lemnis_core::Principal;
 
 pub use guard::Access;
 pub use mounted::call;
+pub use openapi::{Malformed, document as openapi};
 pub use serve::serve;
 
 /// What every handler can reach.
@@ -36,13 +39,21 @@ pub struct Server {
 
 /// The whole server behind its guard.
 pub fn router(server: Server, access: Access) -> Router {
-    Router::new()
-        .merge(mlflow::routes())
-        .merge(scoring::routes())
-        .merge(api::routes())
+    protocols()
+        .into_router()
         .merge(pages::routes())
         .fallback(pages::nowhere)
         .with_state(server)
         .layer(axum::middleware::from_fn_with_state(Arc::new(access), guard::guard))
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
+}
+
+/// Everything that programs call. The OpenAPI document describes just this.
+fn protocols() -> routes::Routes {
+    routes::Routes::new()
+        .merge(mlflow::routes())
+        .merge(scoring::routes())
+        .merge(api::routes())
+        .merge(openapi::routes())
+        .method_not_allowed_fallback(guard::not_allowed)
 }

@@ -134,7 +134,7 @@ async fn what_cannot_be_suggested_is_told_with_the_way_out() {
             404,
             "no experiment \"none\"",
         ),
-        ("/api/v1/experiments/none:start", json!({}), 400, "it can suggest"),
+        ("/api/v1/experiments/none:start", json!({}), 400, "its acts are suggest"),
         ("/api/v1/experiments/none", json!({}), 400, "names no act"),
     ] {
         let (code, answer) = server.json("POST", path, body.clone()).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest latency told apart, in microseconds: one minute.
@@ -13,7 +14,7 @@ const LONGEST_US: u64 = 60_000_000;
 const DIGITS: u8 = 2;
 
 /// A summary of what an arm has done since its counting began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ArmStats {
     /// Requests that were routed to the arm.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use lemnis_core::Millis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::search::{Clause, Order};
@@ -20,7 +21,9 @@ pub fn is_prompt(tags: &[Tag]) -> bool {
 pub const LATEST: &str = "latest";
 
 /// MLflow's four fixed stages of a version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize, Deserialize,
+)]
 pub enum Stage {
     /// No stage.
     #[default]
@@ -58,7 +61,7 @@ impl Stage {
 }
 
 /// A name that points at one version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Alias {
     /// The name, such as `champion`.
     pub alias: String,
@@ -67,7 +70,7 @@ pub struct Alias {
 }
 
 /// A registered model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct RegisteredModel {
     /// Its unique name.
     pub name: String,
@@ -93,7 +96,7 @@ impl RegisteredModel {
 }
 
 /// One numbered version of a registered model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct ModelVersion {
     /// The model's name.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use lemnis_core::Millis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::search::{Clause, Order};
@@ -53,7 +54,7 @@ impl RunStatus {
 }
 
 /// A key with a text that may change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Tag {
     /// Its name.
     pub key: String,
@@ -69,7 +70,7 @@ impl Tag {
 }
 
 /// A key with a text that never changes once logged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Param {
     /// Its name.
     pub key: String,
@@ -85,7 +86,7 @@ impl Param {
 }
 
 /// One point of a metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Metric {
     /// Its name.
     pub key: String,

@@ -85,6 +85,9 @@ pub enum Command {
     Retrain(Retrain),
     /// Run what a trigger of lemnis.yaml starts when new data comes
     Trigger(crate::commands::trigger::TriggerArgs),
+    /// Print the OpenAPI document of the server: what generators of clients read. Needs no server and no project
+    #[command(after_help = "Example:\n  lemnis openapi > openapi.json")]
+    Openapi,
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  lemnis completion bash > /etc/bash_completion.d/lemnis")]
     Completion {

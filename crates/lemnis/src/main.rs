@@ -83,6 +83,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Evaluate(arguments) => commands::stage::evaluate(&context, arguments).map(|()| 0),
         Command::Retrain(arguments) => commands::retrain::retrain(&context, arguments).map(|()| 0),
         Command::Trigger(arguments) => commands::trigger::trigger(&context, arguments),
+        Command::Openapi => commands::openapi::openapi().map(|()| 0),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "lemnis", &mut std::io::stdout());
             Ok(0)

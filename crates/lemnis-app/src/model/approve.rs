@@ -2,6 +2,7 @@
 
 use lemnis_core::{Action, Digest, Event, Principal};
 use lemnis_tracking::gate::Agreement;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,7 +17,7 @@ const MAX_COMMENT_BYTES: usize = 10_000;
 const MAX_WORDS: usize = 1_000;
 
 /// Says whether a version may pass.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
     /// The registered model's name.
@@ -33,7 +34,7 @@ pub struct Approve {
 }
 
 /// What was said of a version so far: each person's latest word.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Approvals {
     /// The registered model's name.
     pub model: String,

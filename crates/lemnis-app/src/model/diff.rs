@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lemnis_core::{Action, Principal};
 use lemnis_tracking::{ModelVersion, Run};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::lineage::stage_run_of;
 use crate::{App, Context, Error, artifact, authorise};
 
 /// Two versions side by side.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Diff {
     /// The registered model's name.
     pub model: String,
@@ -28,7 +29,7 @@ pub struct Diff {
 }
 
 /// One fact that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Difference {
     /// `data`, `code`, `params`, `metrics`, `signature`, `environment` or `model`.
     pub section: &'static str,
@@ -41,7 +42,7 @@ pub struct Difference {
 }
 
 /// One fact about a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Fact {
     /// `data`, `code`, `params`, `metrics`, `signature`, `environment` or `model`.
     pub section: &'static str,

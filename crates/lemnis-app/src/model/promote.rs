@@ -3,6 +3,7 @@
 
 use lemnis_core::{Action, Principal};
 use lemnis_tracking::GateReport;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate;
@@ -12,7 +13,7 @@ use crate::settings::PRODUCTION;
 use crate::{App, Context, Error, authorise};
 
 /// Wants a version to serve.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Promote {
     /// The registered model's name.
     pub model: String,
@@ -24,7 +25,7 @@ pub struct Promote {
 }
 
 /// What became of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Promoted {
     /// The gate's report.
     pub report: GateReport,

@@ -1,6 +1,7 @@
 //! An alias goes back to the version that had it before, in one act.
 
 use lemnis_core::{Action, Principal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::release;
@@ -10,7 +11,7 @@ use crate::{App, Context, Error, authorise};
 const EVENTS: usize = 1_000;
 
 /// Takes an environment back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Rollback {
     /// The registered model's name.
     pub model: String,
@@ -20,7 +21,7 @@ pub struct Rollback {
 }
 
 /// What was taken back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Restored {
     /// The alias.
     pub alias: String,

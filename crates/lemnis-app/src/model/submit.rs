@@ -5,20 +5,21 @@ use lemnis_tracking::{
     ExperimentSearch, GateReport, ModelVersion, NewModel, NewVersion, Run, RunSearch, RunStatus, Tag,
     VersionSearch,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CHALLENGER, CHAMPION, DATA_DIGEST, GIT_COMMIT, MODEL_DIGEST, gate};
 use crate::{App, Context, Error, artifact, authorise, blocking, git};
 
 /// Submits what lies in the model's folder of the working tree.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Submit {
     /// The registered model's name, as in `lemnis.yaml`.
     pub model: String,
 }
 
 /// A version and what the gate said of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Submitted {
     /// The version.
     pub version: ModelVersion,

@@ -6,6 +6,7 @@ use lemnis_quality::{Outcome, Verdict, VerdictKind};
 use lemnis_serving::feature_column;
 use lemnis_table::Table;
 use lemnis_tracking::ModelVersion;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::performance;
@@ -17,7 +18,7 @@ use crate::settings::{EndpointSettings, ModelSettings};
 use crate::{App, Context, Error, authorise, blocking, frame};
 
 /// Judges the newest predictions of the version that serves an endpoint.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Check {
     /// The endpoint.
     pub endpoint: String,
@@ -37,7 +38,7 @@ fn yes() -> bool {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Checked {
     /// Of the inputs.
     pub drift: Verdict,

@@ -2,6 +2,7 @@
 
 use lemnis_core::{Action, Principal};
 use lemnis_serving::Truth;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Labels;
@@ -14,7 +15,7 @@ const MAX_LABELS: usize = 100_000;
 const MAX_LABEL_BYTES: usize = 1_000;
 
 /// Labels for predictions, by request id.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Deserialize)]
 pub struct Feedback {
     /// The endpoint that answered.
     pub endpoint: String,
@@ -23,7 +24,7 @@ pub struct Feedback {
 }
 
 /// The truth about one row of one request.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Deserialize)]
 pub struct Label {
     /// The request's id: the `X-Request-Id` of its answer.
     pub request_id: String,
@@ -35,7 +36,7 @@ pub struct Label {
 }
 
 /// How many labels were taken.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct FeedbackTaken {
     /// Labels in the call. A row that had one already keeps it.
     pub taken: usize,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lemnis_core::{Action, Principal};
 use lemnis_serving::rollout::{Begin, Rollout};
 use lemnis_serving::{EndpointState, Fault};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use crate::model::{load, version};
 use crate::{App, Context, Error, Settings, authorise};
 
 /// Wants a version to serve.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Deploy {
     /// The endpoint, as in `lemnis.yaml`.
     pub endpoint: String,
@@ -34,7 +35,7 @@ pub struct Deploy {
 }
 
 /// What became of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Deployed {
     /// The version.
     pub version: u32,

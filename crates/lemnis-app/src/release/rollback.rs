@@ -1,13 +1,14 @@
 //! Back to the version before, at once.
 
 use lemnis_core::{Action, Principal};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{App, Context, Error, authorise};
 
 /// What a rollback did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RolledBack {
     /// The version that serves now.
     pub version: u32,

@@ -1,11 +1,13 @@
 //! The small words that several read models share.
 
 use lemnis_core::{Millis, rfc3339};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-/// A moment that pages show relative to now and JSON writes as RFC 3339.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub Millis);
+/// A moment that pages show relative to now and JSON writes as RFC 3339, or in milliseconds where no calendar reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(transparent, inline)]
+pub struct Moment(#[schemars(with = "String")] pub Millis);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -14,7 +16,7 @@ impl Serialize for Moment {
 }
 
 /// How a part of the loop stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nothing has happened there yet.
@@ -41,7 +43,7 @@ impl State {
 }
 
 /// A named text, such as a param or a tag.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct KeyValue {
     /// Its name.
     pub key: String,
@@ -50,7 +52,7 @@ pub struct KeyValue {
 }
 
 /// One line of the audit trail.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct EventRow {
     /// The event's id.
     pub id: String,
@@ -71,7 +73,7 @@ pub struct EventRow {
 }
 
 /// A verdict in one line.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct VerdictRow {
     /// The verdict's id.
     pub id: String,

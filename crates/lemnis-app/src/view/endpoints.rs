@@ -1,18 +1,19 @@
 //! Endpoints: traffic, latency, rollouts, drift and live performance.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, State, VerdictRow};
 
 /// All endpoints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct EndpointList {
     /// By name.
     pub endpoints: Vec<EndpointRow>,
 }
 
 /// An endpoint in short.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct EndpointRow {
     /// Its name.
     pub name: String,
@@ -39,7 +40,7 @@ pub struct EndpointRow {
 }
 
 /// One arm's share of the traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ArmShare {
     /// `champion` or `canary`.
     pub arm: String,
@@ -50,7 +51,7 @@ pub struct ArmShare {
 }
 
 /// One endpoint with all its evidence.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct EndpointDetail {
     /// The endpoint in short.
     #[serde(flatten)]
@@ -78,7 +79,7 @@ pub struct EndpointDetail {
 }
 
 /// What one version did behind the endpoint since the server started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Arm {
     /// `champion` or `canary`.
     pub arm: String,
@@ -99,7 +100,7 @@ pub struct Arm {
 }
 
 /// Latency of one slice of time.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct LatencyPoint {
     /// The middle of the slice.
     pub at: Moment,
@@ -112,7 +113,7 @@ pub struct LatencyPoint {
 }
 
 /// A rollout with its steps.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RolloutRow {
     /// The rollout's id.
     pub id: String,
@@ -133,7 +134,7 @@ pub struct RolloutRow {
 }
 
 /// One step of a rollout.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TransitionRow {
     /// When.
     pub at: Moment,
@@ -146,7 +147,7 @@ pub struct TransitionRow {
 }
 
 /// One drift verdict as a point in time.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct DriftPoint {
     /// The verdict's id.
     pub verdict: String,
@@ -167,7 +168,7 @@ pub struct DriftPoint {
 }
 
 /// Drift of one feature, as the verdict's report has it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FeatureDrift {
     /// The feature's name.
@@ -205,7 +206,7 @@ pub struct FeatureDrift {
 }
 
 /// One bin of a feature's histogram.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FeatureBin {
     /// The interval or the category.
@@ -217,7 +218,7 @@ pub struct FeatureBin {
 }
 
 /// One feature's drift over the verdicts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct HeatRow {
     /// The feature's name.
     pub column: String,
@@ -226,7 +227,7 @@ pub struct HeatRow {
 }
 
 /// The metric on live predictions whose truth arrived.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LiveMetric {
     /// The verdict's id.
     pub verdict: String,
@@ -243,7 +244,7 @@ pub struct LiveMetric {
 }
 
 /// The newest predictions as texts.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct PredictionSample {
     /// The names of the columns.
     pub columns: Vec<String>,

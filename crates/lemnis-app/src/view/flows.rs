@@ -1,18 +1,19 @@
 //! Flow runs with what started them, the audit trail, and verdicts.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EventRow, Moment, State, VerdictRow};
 
 /// The newest flow runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct FlowList {
     /// Newest first.
     pub flow_runs: Vec<FlowRow>,
 }
 
 /// One flow run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct FlowRow {
     /// Its id.
     pub id: String,
@@ -49,7 +50,7 @@ pub struct FlowRow {
 }
 
 /// The audit trail.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct EventList {
     /// Newest first.
     pub events: Vec<EventRow>,
@@ -58,7 +59,7 @@ pub struct EventList {
 }
 
 /// Verdicts of all subjects.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct VerdictList {
     /// Newest first.
     pub verdicts: Vec<VerdictRow>,

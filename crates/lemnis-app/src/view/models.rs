@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Moment, RunRow};
 
 /// All registered models.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ModelList {
     /// By name.
     pub models: Vec<ModelRow>,
 }
 
 /// A registered model with its versions.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ModelRow {
     /// Its name.
     pub name: String,
@@ -34,7 +35,7 @@ impl ModelRow {
 }
 
 /// One version.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct VersionRow {
     /// Its number.
     pub version: u32,
@@ -59,7 +60,7 @@ pub struct VersionRow {
 }
 
 /// One model with the evidence for its versions.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ModelDetail {
     /// The model.
     #[serde(flatten)]
@@ -75,7 +76,7 @@ pub struct ModelDetail {
 }
 
 /// One report of a gate.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct GateRow {
     /// The report's id.
     pub id: String,
@@ -96,7 +97,7 @@ pub struct GateRow {
 }
 
 /// What one rule found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct CheckRow {
     /// The rule in short.
     pub name: String,
@@ -111,7 +112,7 @@ pub struct CheckRow {
 }
 
 /// A paired bootstrap comparison: an interval of the challenger's advantage in the metric's unit.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct BootstrapRow {
     /// The metric's name.
     pub metric: String,

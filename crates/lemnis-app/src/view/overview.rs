@@ -1,11 +1,12 @@
 //! The whole loop at a glance: nine stations, what serves, what happened last.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EndpointRow, EventRow, Moment, State, VerdictRow};
 
 /// The stations of the loop, in its order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StationKey {
     /// Versioned data.
@@ -59,7 +60,7 @@ impl StationKey {
 }
 
 /// One station of the loop.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Station {
     /// Which one.
     pub key: StationKey,
@@ -74,7 +75,7 @@ pub struct Station {
 }
 
 /// The figure in the middle of one half of the loop.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Lobe {
     /// The figure, such as `0.846`.
     pub figure: String,
@@ -83,7 +84,7 @@ pub struct Lobe {
 }
 
 /// The first page.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Overview {
     /// The project's name.
     pub project: String,

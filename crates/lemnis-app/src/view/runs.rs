@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use lemnis_tracking::View;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{KeyValue, Moment, State};
@@ -42,7 +43,7 @@ impl Default for RunQuery {
 }
 
 /// One page of runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RunList {
     /// The runs in the order asked for.
     pub runs: Vec<RunRow>,
@@ -71,7 +72,7 @@ pub struct RunList {
 }
 
 /// Runs side by side.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RunComparison {
     /// The runs, in the order asked for.
     pub runs: Vec<RunRow>,
@@ -84,7 +85,7 @@ pub struct RunComparison {
 }
 
 /// One metric of one run over time, thinned out: [`thin`](crate::view::thin).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Curve {
     /// The run's id.
     pub run: String,
@@ -99,7 +100,7 @@ pub struct Curve {
 }
 
 /// An experiment in one line.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ExperimentLine {
     /// Its id.
     pub id: String,
@@ -116,7 +117,7 @@ pub struct ExperimentLine {
 }
 
 /// An experiment by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ExperimentRow {
     /// Its id.
     pub id: String,
@@ -125,7 +126,7 @@ pub struct ExperimentRow {
 }
 
 /// A run in one line.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RunRow {
     /// The run's id.
     pub id: String,
@@ -158,7 +159,7 @@ pub struct RunRow {
 }
 
 /// A registered version and the aliases that point at it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct VersionLink {
     /// The model's name.
     pub model: String,
@@ -169,7 +170,7 @@ pub struct VersionLink {
 }
 
 /// One run with all it logged.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct RunDetail {
     /// The run's id.
     pub id: String,
@@ -214,7 +215,7 @@ pub struct RunDetail {
 }
 
 /// One metric of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct MetricSeries {
     /// The metric's name.
     pub key: String,
@@ -225,7 +226,7 @@ pub struct MetricSeries {
 }
 
 /// One point of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct MetricPoint {
     /// The step.
     pub step: i64,
@@ -234,7 +235,7 @@ pub struct MetricPoint {
 }
 
 /// A file that a run logged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ArtifactRow {
     /// The path below the run's artifacts.
     pub path: String,
@@ -245,7 +246,7 @@ pub struct ArtifactRow {
 }
 
 /// A dataset that a run read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct DatasetRow {
     /// Its name.
     pub name: String,
@@ -256,7 +257,7 @@ pub struct DatasetRow {
 }
 
 /// The chain from code and data to a version.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Lineage {
     /// The Git commit of the code.
     pub git_commit: Option<String>,

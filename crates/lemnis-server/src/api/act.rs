@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use lemnis_app::lineage::{self, Reproduction, StageRun};
 use lemnis_app::model::{self, Approve, Promote, Rollback, Submit};
 use lemnis_app::monitor;
@@ -13,17 +13,27 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::ApiError;
+use super::extract::{Place, Sent};
 use crate::Server;
 
 type Answer = Result<Json<Value>, ApiError>;
 
+/// What a model can have done to it.
+pub(super) const MODEL_ACTS: [&str; 6] = ["submit", "gate", "approve", "promote", "rollback", "reproduced"];
+/// What an endpoint can have done to it.
+pub(super) const ENDPOINT_ACTS: [&str; 5] = ["deploy", "rollback", "check", "feedback", "collect"];
+
 /// `POST /api/v1/models/{name}:{submit|gate|approve|promote|rollback|reproduced}`.
-pub(super) async fn model(State(server): State<Server>, Path(target): Path<String>, body: Bytes) -> Answer {
+pub(super) async fn model(
+    State(server): State<Server>,
+    Place(target): Place<String>,
+    Sent(body): Sent,
+) -> Answer {
     to_the_end(async move { model_act(&server, &target, body).await }).await
 }
 
 async fn model_act(server: &Server, target: &str, body: Bytes) -> Answer {
-    let (name, verb) = verb_of(target)?;
+    let (name, verb) = act_of(target, "a model", &MODEL_ACTS)?;
     let (app, who) = (&server.app, &server.principal);
     match verb {
         "submit" => answer(model::submit(app, who, &Submit { model: name.to_owned() }).await?),
@@ -38,23 +48,21 @@ async fn model_act(server: &Server, target: &str, body: Bytes) -> Answer {
             lineage::keep_reproduction(app, who, name, &read::<Reproduction>(&body)?).await?;
             answer(json!({}))
         }
-        _ => Err(ApiError::invalid(format!(
-            "a model cannot {verb:?}; it can submit, gate, approve, promote, rollback and be reproduced"
-        ))),
+        _ => Err(cannot("a model", verb, &MODEL_ACTS)),
     }
 }
 
 /// `POST /api/v1/endpoints/{name}:{deploy|rollback|check|feedback|collect}`.
 pub(super) async fn endpoint(
     State(server): State<Server>,
-    Path(target): Path<String>,
-    body: Bytes,
+    Place(target): Place<String>,
+    Sent(body): Sent,
 ) -> Answer {
     to_the_end(async move { endpoint_act(&server, &target, body).await }).await
 }
 
 async fn endpoint_act(server: &Server, target: &str, body: Bytes) -> Answer {
-    let (name, verb) = verb_of(target)?;
+    let (name, verb) = act_of(target, "an endpoint", &ENDPOINT_ACTS)?;
     let (app, who) = (&server.app, &server.principal);
     let mut fields: serde_json::Map<String, Value> = read(&body)?;
     fields.insert("endpoint".to_owned(), name.into());
@@ -65,21 +73,19 @@ async fn endpoint_act(server: &Server, target: &str, body: Bytes) -> Answer {
         "check" => answer(monitor::check(app, who, &from(fields)?).await?),
         "collect" => answer(retrain::collect(app, who, &from(fields)?).await?),
         "feedback" => answer(monitor::feedback(app, who, &from(fields)?).await?),
-        _ => Err(ApiError::invalid(format!(
-            "an endpoint cannot {verb:?}; it can deploy, rollback, check, feedback and collect"
-        ))),
+        _ => Err(cannot("an endpoint", verb, &ENDPOINT_ACTS)),
     }
 }
 
 /// `POST /api/v1/verdicts`: a validation that a command made in the working tree.
-pub(super) async fn verdict(State(server): State<Server>, body: Bytes) -> Answer {
+pub(super) async fn verdict(State(server): State<Server>, Sent(body): Sent) -> Answer {
     let verdict: Verdict = read(&body)?;
     monitor::keep_validation(&server.app, &server.principal, &verdict).await?;
     answer(json!({ "id": verdict.id }))
 }
 
 /// `POST /api/v1/stage-runs`: a stage that a command ran in the working tree.
-pub(super) async fn stage_run(State(server): State<Server>, body: Bytes) -> Answer {
+pub(super) async fn stage_run(State(server): State<Server>, Sent(body): Sent) -> Answer {
     let run: StageRun = read(&body)?;
     lineage::keep_stage_run(&server.app, &server.principal, &run).await?;
     answer(json!({ "id": run.id }))
@@ -94,8 +100,19 @@ pub(super) async fn to_the_end(act: impl Future<Output = Answer> + Send + 'stati
     }
 }
 
-pub(super) fn verb_of(target: &str) -> Result<(&str, &str), ApiError> {
-    target.split_once(':').ok_or_else(|| ApiError::invalid(format!("{target:?} names no act: use NAME:VERB")))
+/// The name and the act in `NAME:ACT`, which must be one of `acts`. Names may hold colons.
+pub(super) fn act_of<'a>(target: &'a str, what: &str, acts: &[&str]) -> Result<(&'a str, &'a str), ApiError> {
+    match target.rsplit_once(':') {
+        Some((name, act)) if acts.contains(&act) => Ok((name, act)),
+        Some((_, act)) => Err(cannot(what, act, acts)),
+        None => {
+            Err(ApiError::invalid(format!("{target:?} names no act: use NAME:{}", acts.join(" or NAME:"))))
+        }
+    }
+}
+
+fn cannot(what: &str, act: &str, acts: &[&str]) -> ApiError {
+    ApiError::invalid(format!("{what} cannot {act:?}; its acts are {}", acts.join(", ")))
 }
 
 /// The body as `T`; an empty one is an empty object. The content type does not matter: there is one format.

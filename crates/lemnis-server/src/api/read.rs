@@ -2,13 +2,15 @@
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use lemnis_app::{model, view, why as chain};
 use lemnis_tracking::View;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ApiError;
+use super::extract::Place;
 use crate::Server;
 
 type Answer = Result<Json<Value>, ApiError>;
@@ -19,8 +21,8 @@ pub(super) fn asked<T>(query: Asked<T>) -> Result<T, ApiError> {
     query.map(|Query(query)| query).map_err(|rejection| ApiError::invalid(rejection.body_text()))
 }
 
-#[derive(Deserialize)]
-pub(super) struct RunsQuery {
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct RunsQuery {
     #[serde(default)]
     filter: String,
     #[serde(default)]
@@ -34,14 +36,14 @@ pub(super) struct RunsQuery {
     count: bool,
 }
 
-#[derive(Deserialize)]
-pub(super) struct CompareQuery {
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct CompareQuery {
     /// Ids with commas between them.
     runs: String,
 }
 
-#[derive(Deserialize)]
-pub(super) struct CurvesQuery {
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct CurvesQuery {
     /// Ids with commas between them.
     runs: String,
     metric: String,
@@ -52,8 +54,8 @@ fn ids(text: &str) -> Vec<String> {
     text.split(',').map(str::to_owned).collect()
 }
 
-#[derive(Deserialize)]
-pub(super) struct ListQuery {
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ListQuery {
     subject: Option<String>,
     limit: Option<usize>,
 }
@@ -101,7 +103,7 @@ pub(super) async fn runs(State(server): State<Server>, query: Asked<RunsQuery>) 
     answer(list)
 }
 
-pub(super) async fn run(State(server): State<Server>, Path(id): Path<String>) -> Answer {
+pub(super) async fn run(State(server): State<Server>, Place(id): Place<String>) -> Answer {
     answer(view::run(&server.app, &id).await?)
 }
 
@@ -125,14 +127,14 @@ pub(super) async fn curves(State(server): State<Server>, query: Asked<CurvesQuer
 /// The OpenLineage event of what made a version.
 pub(super) async fn lineage(
     State(server): State<Server>,
-    Path((name, version)): Path<(String, u32)>,
+    Place((name, version)): Place<(String, u32)>,
 ) -> Answer {
     answer(model::open_lineage(&server.app, &server.principal, &name, version).await?)
 }
 
 pub(super) async fn version_diff(
     State(server): State<Server>,
-    Path((name, version, other)): Path<(String, u32, u32)>,
+    Place((name, version, other)): Place<(String, u32, u32)>,
 ) -> Answer {
     answer(model::diff(&server.app, &server.principal, &name, version, other).await?)
 }
@@ -141,7 +143,7 @@ pub(super) async fn models(State(server): State<Server>) -> Answer {
     answer(view::models(&server.app).await?)
 }
 
-pub(super) async fn model(State(server): State<Server>, Path(name): Path<String>) -> Answer {
+pub(super) async fn model(State(server): State<Server>, Place(name): Place<String>) -> Answer {
     answer(view::model(&server.app, &name).await?)
 }
 
@@ -149,7 +151,7 @@ pub(super) async fn endpoints(State(server): State<Server>) -> Answer {
     answer(view::endpoints(&server.app).await?)
 }
 
-pub(super) async fn endpoint(State(server): State<Server>, Path(name): Path<String>) -> Answer {
+pub(super) async fn endpoint(State(server): State<Server>, Place(name): Place<String>) -> Answer {
     answer(view::endpoint(&server.app, &name).await?)
 }
 
@@ -168,7 +170,7 @@ pub(super) async fn verdicts(State(server): State<Server>, query: Asked<ListQuer
     answer(view::verdicts(&server.app, query.subject.as_deref(), query.limit()).await?)
 }
 
-pub(super) async fn why(State(server): State<Server>, Path(name): Path<String>) -> Answer {
+pub(super) async fn why(State(server): State<Server>, Place(name): Place<String>) -> Answer {
     answer(chain::why(&server.app, &server.principal, &name).await?)
 }
 

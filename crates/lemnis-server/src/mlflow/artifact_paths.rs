@@ -42,7 +42,7 @@ fn check(path: &str) -> Result<(), ()> {
 }
 
 /// One round of percent-decoding; `None` where that leaves no UTF-8.
-pub(super) fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
     }

@@ -19,7 +19,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::Answer;
 use super::artifact_paths::safe;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::fields::Fields;
 use super::wire::{self, Reply};
 use crate::Server;
@@ -94,7 +94,9 @@ pub(crate) async fn send(
     let range = headers.get(header::RANGE).and_then(|value| byte_range(value.to_str().ok()?, meta.size));
     let mut answer = match range {
         Some(None) => {
-            let mut refusal = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+            let why = format!("The file has {} bytes and none in the range.", meta.size);
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            let mut refusal = failure::answer(status, "INVALID_PARAMETER_VALUE", &why);
             insert(refusal.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", meta.size));
             return Ok(refusal);
         }

@@ -91,7 +91,7 @@ fn status(code: Code) -> StatusCode {
     }
 }
 
-fn answer(status: StatusCode, code: &str, message: &str) -> Response {
+pub(super) fn answer(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(json!({"error_code": code, "message": message}))).into_response()
 }
 

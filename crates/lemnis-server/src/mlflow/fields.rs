@@ -176,6 +176,8 @@ impl Fields {
     }
 
     fn value(&self, name: &str) -> Option<&Value> {
+        #[cfg(test)]
+        crate::openapi::tests::note(&format!("{}{name}", self.path));
         let found = match self.map.get(name) {
             None if name.contains('_') => self.map.get(&camel_case(name)),
             found => found,

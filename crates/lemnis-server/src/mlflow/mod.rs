@@ -23,11 +23,9 @@ mod source;
 mod webhooks;
 mod wire;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, patch, post};
 
-use crate::Server;
+use crate::routes::{Routes, delete, get, patch, post};
 pub(crate) use artifact_proxy::send;
 use failure::Failure;
 
@@ -35,8 +33,8 @@ use failure::Failure;
 type Answer<T> = Result<wire::Reply<T>, Failure>;
 
 /// The routes of MLflow's API. Unknown paths below its prefixes answer 404 `ENDPOINT_NOT_FOUND` as JSON.
-pub(crate) fn routes() -> Router<Server> {
-    let mut all = Router::new();
+pub(crate) fn routes() -> Routes {
+    let mut all = Routes::new();
     for prefix in ["/api", "/ajax-api"] {
         all = all
             .nest(&format!("{prefix}/2.0/mlflow"), mlflow())
@@ -50,8 +48,8 @@ pub(crate) fn routes() -> Router<Server> {
         .merge(genai::unprefixed())
 }
 
-fn mlflow() -> Router<Server> {
-    let experiments = Router::new()
+fn mlflow() -> Routes {
+    let experiments = Routes::new()
         .route("/experiments/create", post(experiments::create))
         .route("/experiments/get", get(experiments::get))
         .route("/experiments/get-by-name", get(experiments::get_by_name))
@@ -62,7 +60,7 @@ fn mlflow() -> Router<Server> {
         .route("/experiments/set-experiment-tag", post(experiments::set_tag))
         .route("/experiments/delete-experiment-tag", post(experiments::delete_tag))
         .route("/experiments/search-datasets", post(experiments::search_datasets));
-    let runs = Router::new()
+    let runs = Routes::new()
         .route("/runs/create", post(runs::create))
         .route("/runs/get", get(runs::get))
         .route("/runs/update", post(runs::update))
@@ -94,8 +92,8 @@ fn mlflow() -> Router<Server> {
         .method_not_allowed_fallback(failure::unknown_endpoint)
 }
 
-fn logged() -> Router<Server> {
-    Router::new()
+fn logged() -> Routes {
+    Routes::new()
         .route("/logged-models", post(logged_models::create))
         .route("/logged-models/search", post(logged_models::search))
         .route(
@@ -109,8 +107,8 @@ fn logged() -> Router<Server> {
         .route("/logged-models/{model_id}/artifacts/files", get(artifacts::get_logged_model_artifact))
 }
 
-fn registry() -> Router<Server> {
-    Router::new()
+fn registry() -> Routes {
+    Routes::new()
         .route("/registered-models/create", post(registered_models::create))
         .route("/registered-models/rename", post(registered_models::rename))
         .route("/registered-models/update", patch(registered_models::update))
@@ -140,23 +138,23 @@ fn registry() -> Router<Server> {
         .route("/model-versions/delete-tag", delete(model_versions::delete_tag))
 }
 
-fn hooks() -> Router<Server> {
-    Router::new()
+fn hooks() -> Routes {
+    Routes::new()
         .route("/webhooks", post(webhooks::create).get(webhooks::list))
         .route("/webhooks/{webhook_id}", get(webhooks::get).patch(webhooks::update).delete(webhooks::delete))
         .route("/webhooks/{webhook_id}/test", post(webhooks::test))
 }
 
-fn newer() -> Router<Server> {
-    Router::new()
+fn newer() -> Routes {
+    Routes::new()
         .route("/server-info", get(artifacts::server_info))
         .merge(genai::newer())
         .fallback(failure::unknown_endpoint)
         .method_not_allowed_fallback(failure::unknown_endpoint)
 }
 
-fn proxy() -> Router<Server> {
-    Router::new()
+fn proxy() -> Routes {
+    Routes::new()
         .route("/artifacts", get(artifact_proxy::list))
         .route(
             "/artifacts/{*path}",

@@ -3,6 +3,7 @@
 //! A handler asks `lemnis_app::view` for a read model and hands it to a pure renderer. `?fragment=1` answers only what
 //! is inside `<main>`; an open page fetches that now and then to stay fresh.
 
+mod api_page;
 mod artifact_page;
 mod assets;
 mod bars;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<Server> {
         .route("/flows", get(handlers::flows))
         .route("/events", get(handlers::events))
         .route("/why/{name}", get(handlers::why))
+        .route("/docs/api", get(api_page::show))
         .route("/assets/lemnis.css", get(assets::style))
         .route("/assets/lemnis.js", get(assets::script))
         .route("/assets/runs.js", get(assets::runs))

@@ -4,7 +4,9 @@ use lemnis_app::view::{DataList, EndpointList, EventList, FlowList, ModelList, R
 
 use super::chrome::Chrome;
 use super::run_table::Asked;
-use super::{artifact_page, compare_page, experiments_page, render, run_table, sample, version_page};
+use super::{
+    api_page, artifact_page, compare_page, experiments_page, render, run_table, sample, version_page,
+};
 
 fn chrome(fragment: bool) -> Chrome {
     Chrome { project: "churn <b>".to_owned(), now_ms: sample::NOW, fragment }
@@ -34,6 +36,7 @@ fn all(ui: &Chrome) -> Vec<(&'static str, String)> {
         ("data", render::data(ui, &sample::data()).unwrap()),
         ("flows", render::flows(ui, &sample::flows()).unwrap()),
         ("events", render::events(ui, &sample::events()).unwrap()),
+        ("api", api_page::render(ui, &crate::openapi().unwrap()).unwrap()),
         ("why", render::why(ui, &sample::why()).unwrap()),
         ("error", render::error(ui, "Not <found>", "no <b>", &["<i>".to_owned()], Some("hint")).unwrap()),
     ]

@@ -12,16 +12,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::response::Response;
-use axum::routing::{get, post};
 use lemnis_serving::{Endpoint, Endpoints, Rollouts};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, spawn_blocking};
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::Server;
+use crate::routes::{Routes, get, post};
 
 /// The largest body of a request, unpacked.
 const MAX_BODY_BYTES: usize = 32 << 20;
@@ -69,17 +68,17 @@ async fn apart(work: impl Future<Output = Response> + Send + 'static) -> Result<
 }
 
 /// Scoring's part of the server.
-pub(crate) fn routes() -> Router<Server> {
+pub(crate) fn routes() -> Routes {
     over()
 }
 
-fn over<S>() -> Router<S>
+fn over<S>() -> Routes<S>
 where
     S: Clone + Send + Sync + 'static,
     Scoring: FromRef<S>,
 {
     let not_allowed = mlflow::not_allowed;
-    Router::new()
+    Routes::new()
         .route("/ping", get(mlflow::ping).fallback(not_allowed))
         .route("/health", get(mlflow::health).fallback(not_allowed))
         .route("/version", get(mlflow::version).fallback(not_allowed))

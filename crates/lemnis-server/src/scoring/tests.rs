@@ -57,7 +57,7 @@ async fn known_and_up(dir: &Path, known: &[&str], up: &[&str]) -> Router {
     for name in up {
         endpoints.deploy(name, 3, model());
     }
-    over().with_state(Alone(Arc::new(endpoints), durable))
+    over().into_router().with_state(Alone(Arc::new(endpoints), durable))
 }
 
 async fn send(router: &Router, request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {

@@ -4,6 +4,7 @@
 //! it reaches `1 / alpha` with probability at most `alpha`, no matter how often one looks (Ville's inequality). The bet
 //! here is the likelihood ratio of a share θ against the null share q, averaged over θ uniform on (q, 1).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use statrs::function::beta::{checked_beta_reg, ln_beta};
@@ -15,7 +16,7 @@ use crate::ArmStats;
 const LEAST_TAIL: f64 = 1e-280;
 
 /// What a decision on a step looked at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Evidence {
     /// The step, counted from 0.
     pub step: usize,

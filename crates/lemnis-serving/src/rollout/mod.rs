@@ -9,6 +9,7 @@ mod evidence;
 mod policy;
 
 use lemnis_core::Millis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub use policy::Policy;
 pub const BASIS_POINTS: u32 = 10_000;
 
 /// Where a rollout stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutState {
     /// The canary takes a part of the traffic and is judged.
@@ -53,7 +54,7 @@ impl RolloutState {
 }
 
 /// An injected failure, for drills: shows that a rollout is taken back when its canary does harm.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
     /// The share of requests that fail, from 0 to 1.
@@ -69,7 +70,7 @@ impl Default for Fault {
 }
 
 /// One change of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Transition {
     /// When.
     pub at_ms: Millis,
@@ -82,7 +83,7 @@ pub struct Transition {
 }
 
 /// What earlier steps showed, for judging later ones: a restart loses the running step's counts, never these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Carried {
     /// The champion's requests in earlier steps.
@@ -96,7 +97,7 @@ pub struct Carried {
 }
 
 /// A new version's way to an endpoint's traffic.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Rollout {
     /// Unique; also salts the routing, so that each rollout picks its own units.
     pub id: String,

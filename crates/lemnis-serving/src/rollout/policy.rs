@@ -1,5 +1,6 @@
 //! How a rollout goes on and what ends it, as `lemnis.yaml` declares it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::BASIS_POINTS;
@@ -9,7 +10,7 @@ use crate::{Error, Result};
 const MAX_STEPS: usize = 100;
 
 /// The rules of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// The canary's share of the traffic in each step, in percent.

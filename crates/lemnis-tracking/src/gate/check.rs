@@ -1,6 +1,7 @@
 //! What a rule says of what was found.
 
 use lemnis_core::Millis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Approval, BetterThan, Fairness, Latency, Report, Rule, Size, Threshold};
@@ -38,7 +39,7 @@ pub enum Finding {
 }
 
 /// What one person said of a version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Agreement {
     /// Who.
     pub by: String,

@@ -7,6 +7,7 @@ mod rule;
 
 use async_trait::async_trait;
 use lemnis_core::Millis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -18,7 +19,7 @@ pub use rule::{
 };
 
 /// How challenger and champion compare on the same rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Comparison {
     /// The metric's name.
     pub metric: String,
@@ -46,7 +47,8 @@ pub struct Comparison {
 }
 
 /// What one rule found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
+#[schemars(rename = "GateCheck")]
 pub struct Check {
     /// The rule in short, such as `roc_auc >= 0.75`.
     pub name: String,
@@ -61,7 +63,7 @@ pub struct Check {
 }
 
 /// Why a version was or was not let through.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct GateReport {
     /// Unique; a report that is inserted again changes nothing.
     pub id: String,

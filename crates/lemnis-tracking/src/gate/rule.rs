@@ -11,6 +11,7 @@
 //! - {approval: owner, count: 2, not_author: true}
 //! ```
 
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -70,7 +71,7 @@ pub struct BetterThan {
 }
 
 /// Where the interval of a difference comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
     /// A paired bootstrap; for every metric.

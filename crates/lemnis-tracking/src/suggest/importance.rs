@@ -8,6 +8,7 @@
 use std::num::NonZeroUsize;
 
 use fanova::{FanovaOptions, RandomForestOptions};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::trial::Objective;
@@ -24,7 +25,7 @@ const PAIRED: usize = 4;
 const MAX_LOOKED_AT: usize = 20;
 
 /// The share of the metric's variance that one param explains alone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Effect {
     /// The param.
     pub param: String,
@@ -35,7 +36,7 @@ pub struct Effect {
 }
 
 /// The share that two params explain together, beyond what each explains alone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Interaction {
     /// The two params.
     pub params: [String; 2],
@@ -44,7 +45,7 @@ pub struct Interaction {
 }
 
 /// What a metric depended on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Importance {
     /// How many runs were looked at.
     pub runs: usize,

@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tpe::{TpeOptimizer, TpeOptimizerBuilder};
@@ -18,7 +19,7 @@ const MOST_GOOD: usize = 25;
 const REDRAWS: usize = 10;
 
 /// How a point was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub enum Method {
     /// A point of a Halton sequence: there are too few trials to learn from.
     #[serde(rename = "quasi-random")]
@@ -29,7 +30,7 @@ pub enum Method {
 }
 
 /// A point to try next.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Suggestion {
     /// A value for each param of the space, in its order.
     pub params: Map<String, Value>,

@@ -1,12 +1,13 @@
 //! Runs as trials: where each stands in the search space, and how it came out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Space;
 use crate::{Run, RunId, RunStatus};
 
 /// Whether more or less of a metric is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// More is better.

@@ -5,6 +5,7 @@ pub mod data;
 pub mod gate;
 pub mod mlflow;
 pub mod models;
+pub mod openapi;
 pub mod reproduce;
 pub mod retrain;
 pub mod runs;

@@ -13,16 +13,14 @@ mod traces;
 mod traces_v2;
 mod wire;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, patch, post, put};
 use tower_http::decompression::RequestDecompressionLayer;
 
-use crate::Server;
+use crate::routes::{Routes, delete, get, patch, post, put};
 
 /// What lies below `/api/2.0/mlflow`.
-pub(super) fn older() -> Router<Server> {
-    Router::new()
+pub(super) fn older() -> Routes {
+    Routes::new()
         .route("/traces", post(traces_v2::start).get(traces_v2::search))
         .route("/traces/{trace_id}", patch(traces_v2::end))
         .route("/traces/{trace_id}/info", get(traces_v2::info))
@@ -35,8 +33,8 @@ pub(super) fn older() -> Router<Server> {
 }
 
 /// What lies below `/api/3.0/mlflow`.
-pub(super) fn newer() -> Router<Server> {
-    let traces = Router::new()
+pub(super) fn newer() -> Routes {
+    let traces = Routes::new()
         .route("/traces", post(traces::start))
         .route("/traces/get", get(traces::get))
         .route("/traces/batchGet", get(traces::batch_get))
@@ -55,7 +53,7 @@ pub(super) fn newer() -> Router<Server> {
             get(assessments::get).patch(assessments::update).delete(assessments::delete),
         )
         .route("/get-trace-artifact", get(traces::artifact));
-    let datasets = Router::new()
+    let datasets = Routes::new()
         .route("/datasets/create", post(evaluation::create))
         .route("/datasets/search", post(evaluation::search).get(evaluation::search))
         .route("/datasets/{dataset_id}", get(evaluation::get).delete(evaluation::delete))
@@ -68,7 +66,7 @@ pub(super) fn newer() -> Router<Server> {
         .route("/datasets/{dataset_id}/experiment-ids", get(evaluation::experiment_ids))
         .route("/datasets/{dataset_id}/add-experiments", post(evaluation::add_experiments))
         .route("/datasets/{dataset_id}/remove-experiments", post(evaluation::remove_experiments));
-    let scorers = Router::new()
+    let scorers = Routes::new()
         .route("/scorers/register", post(scorers::register))
         .route("/scorers/list", get(scorers::list))
         .route("/scorers/versions", get(scorers::versions))
@@ -76,7 +74,7 @@ pub(super) fn newer() -> Router<Server> {
         .route("/scorers/delete", delete(scorers::delete))
         .route("/scorers/online-configs", get(scorers::online))
         .route("/scorers/online-config", put(scorers::set_online));
-    let issues = Router::new()
+    let issues = Routes::new()
         .route("/issues", post(issues::create))
         .route("/issues/search", post(issues::search))
         .route("/issues/{issue_id}", get(issues::get).patch(issues::update));
@@ -84,8 +82,8 @@ pub(super) fn newer() -> Router<Server> {
 }
 
 /// What has no prefix: OpenTelemetry's traces and GraphQL.
-pub(super) fn unprefixed() -> Router<Server> {
-    Router::new()
+pub(super) fn unprefixed() -> Routes {
+    Routes::new()
         .route("/v1/traces", post(otlp::export))
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::disable())
