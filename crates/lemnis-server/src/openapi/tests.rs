@@ -29,7 +29,8 @@ pub(crate) fn note(path: &str) {
 async fn server(dir: &Path) -> Router {
     let app = lemnis_testkit::app(dir, Arc::new(FixedClock::new(1_735_689_600_000))).await.unwrap();
     let principal = Arc::new(Principal::local("test"));
-    router(Server { app, principal, instance: Arc::from("test") }, Access::default())
+    let directory = Arc::from(dir);
+    router(Server { app, principal, instance: Arc::from("test"), directory }, Access::default())
 }
 
 /// The operations of the document: method, path, what it says.
