@@ -19,9 +19,6 @@ use crate::{Error, Fail, Fault, Pending};
 const CONNECTIONS: u32 = 12;
 /// How long a job waits for a connection: longer than a restart of the database that nobody should notice.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long after its last use a connection is taken to be there still, so that no question is asked before every job: a
-/// job whose connection is lost is done again.
-const UNTESTED: Duration = Duration::from_secs(1);
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 256;
 /// How often a job is done again.
@@ -68,15 +65,6 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, seen| {
-                Box::pin(async move {
-                    if seen.idle_for > UNTESTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
             // Compiling a statement takes longer than running any of ours.
             .after_connect(|connection, _| {
                 Box::pin(async move {
