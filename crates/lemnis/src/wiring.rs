@@ -31,9 +31,7 @@ pub async fn open(
     clock: Arc<dyn Clock>,
     environment: Environment,
 ) -> Result<Arc<App>, Failure> {
-    for dir in [project.state_dir(), project.artifacts_dir(), project.predictions_dir(), project.logs_dir()] {
-        std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
-    }
+    make_state_dirs(&project, &[project.artifacts_dir(), project.predictions_dir(), project.logs_dir()])?;
     let private_networks = environment
         .get(WEBHOOK_PRIVATE_NETWORKS)
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
@@ -91,11 +89,23 @@ pub async fn open(
     Ok(app)
 }
 
+/// Makes the state's folder, out of Git's sight, and `inner` folders: the database and the key of secrets are not for commits.
+fn make_state_dirs(project: &Project, inner: &[PathBuf]) -> Result<(), Failure> {
+    let state = project.state_dir();
+    for dir in [&state].into_iter().chain(inner) {
+        std::fs::create_dir_all(dir).map_err(io_failure(format!("creating {}", dir.display())))?;
+    }
+    let ignore = state.join(".gitignore");
+    if !ignore.exists() {
+        lemnis_core::write_whole(&ignore, |out| writeln!(out, "*"))
+            .map_err(io_failure(format!("writing {}", ignore.display())))?;
+    }
+    Ok(())
+}
+
 /// The project's state and its artifacts alone, for commands that move them; a server may work on them meanwhile.
 pub async fn stores(project: &Project, place: &Place) -> Result<(Arc<Store>, Arc<dyn ObjectStore>), Failure> {
-    for dir in [project.state_dir(), project.artifacts_dir()] {
-        std::fs::create_dir_all(&dir).map_err(io_failure(format!("creating {}", dir.display())))?;
-    }
+    make_state_dirs(project, &[project.artifacts_dir()])?;
     let store = match &place.database {
         Some(url) => Store::connect(url).await?,
         None => Store::open(&project.database()).await?,
