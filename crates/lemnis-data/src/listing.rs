@@ -106,7 +106,7 @@ pub fn list(source: &Source, options: &ListOptions, tree: bool) -> Result<Vec<Li
     let repo = &source.repo;
     let index = Index::load(repo)?;
     let contents = Contents::new(repo, &index);
-    let mut lister = Lister { contents, dvc_only: options.dvc_only && !tree, trees: HashMap::new() };
+    let mut lister = Lister { contents, dvc_only: false, trees: HashMap::new() };
     let base = match &options.path {
         Some(path) => fsx::normalize(&source.base, Path::new(path)),
         None => repo.root().to_path_buf(),
@@ -115,7 +115,9 @@ pub fn list(source: &Source, options: &ListOptions, tree: bool) -> Result<Vec<Li
         return Err(Error::invalid(format!("'{}' lies outside the repository", base.display())));
     }
     let missing = || Error::Missing { what: "path", path: options.path.clone().unwrap_or_default() };
+    // What is named itself is told as the disk has it; what lies below may be tracked data only.
     let info = lister.info(&base)?.ok_or_else(missing)?;
+    lister.dvc_only = options.dvc_only;
     let name = options.path.clone().unwrap_or_else(|| ".".to_owned());
     if tree {
         let mut top = Listed { path: name, ..info };
@@ -192,11 +194,7 @@ impl Lister<'_> {
                     }
                 }
                 None => {
-                    let size = match self.contents.repo.revision() {
-                        None => size_on_disk(&dir.join(&name)).or(tracked.size),
-                        Some(_) => tracked.size,
-                    };
-                    found.insert(name, Listed { size, ..tracked });
+                    found.insert(name, tracked);
                 }
             }
         }
@@ -264,9 +262,10 @@ impl Lister<'_> {
                     continue;
                 }
                 let recorded = out.recorded.as_ref();
+                // DVC tells a file executable by the disk or Git alone, whatever is recorded.
                 let mut entry = node(
                     recorded.is_some_and(|recorded| recorded.is_dir()),
-                    recorded.is_some_and(|recorded| recorded.isexec),
+                    false,
                     recorded.and_then(|recorded| recorded.size),
                 );
                 entry.isout = true;

@@ -203,7 +203,7 @@ fn each_lists_what_the_other_queued() {
     git(&["config", "user.email", "t@example.com"]);
     git(&["add", "-A"]);
     git(&["commit", "-qm", "one"]);
-    let overrides = vec!["seed=8".to_owned()];
+    let overrides = lemnis_data::Overrides { params: vec!["seed=8".to_owned()], no_hydra: false };
     let request = lemnis_data::Enqueue { name: Some("ours".into()), overrides, ..Default::default() };
     lemnis_data::enqueue(&project.repo(), &request, 0).expect("queues");
     dvc.run(&project, &["exp", "run", "--queue", "-n", "theirs", "-S", "seed=9"]);

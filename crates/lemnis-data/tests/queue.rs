@@ -9,8 +9,8 @@ use std::process::Command;
 
 use common::{Directories, Project, Seen};
 use lemnis_data::{
-    ArtifactName, AskRemote, DataStatusOptions, Enqueue, Environment, Get, Repo, RevisionScope, Selection,
-    ShareExperiments, TaskState, Transfer,
+    ArtifactName, AskRemote, DataStatusOptions, Enqueue, Environment, Get, Overrides, Repo, RevisionScope,
+    Selection, ShareExperiments, TaskState, Transfer,
 };
 
 const NOW: &str = "2026-01-31T12:00:00.000Z";
@@ -52,7 +52,8 @@ fn committed() -> Project {
 }
 
 fn queue(project: &Project, name: &str, overrides: &[&str]) -> String {
-    let overrides = overrides.iter().map(|one| (*one).to_owned()).collect();
+    let params = overrides.iter().map(|one| (*one).to_owned()).collect();
+    let overrides = Overrides { params, no_hydra: false };
     let request = Enqueue { name: Some(name.into()), overrides, ..Enqueue::default() };
     lemnis_data::enqueue(&project.repo(), &request, 0).expect("queues")
 }
@@ -139,7 +140,7 @@ fn a_workspace_apart_gets_data_and_copies_and_is_gone_afterwards() {
     project.write(".gitignore", "/o\n/extra\n").write("extra", "copied\n");
     let request = Enqueue {
         name: Some("t1".into()),
-        overrides: vec!["lr=9".into()],
+        overrides: Overrides { params: vec!["lr=9".into()], no_hydra: false },
         copy_paths: vec!["extra".into()],
         message: Some("mine".into()),
         ..Enqueue::default()

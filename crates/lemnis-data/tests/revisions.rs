@@ -7,7 +7,7 @@ mod common;
 use std::process::Command;
 
 use common::Project;
-use lemnis_data::{CompareOptions, DataStatusOptions, ListOptions, SaveExperiment};
+use lemnis_data::{CompareOptions, DataStatusOptions, ListOptions, Overrides, SaveExperiment};
 
 fn git(project: &Project, args: &[&str]) -> String {
     let output = Command::new("git")
@@ -86,7 +86,8 @@ fn a_listing_of_a_revision_shows_tracked_data_of_that_time() {
 fn an_experiment_leaves_branch_and_index_alone_and_can_be_applied() {
     let project = committed();
     let repo = project.repo();
-    lemnis_data::override_params(&repo, &["lr=5".to_owned()]).expect("sets");
+    let overrides = Overrides { params: vec!["lr=5".to_owned()], no_hydra: false };
+    lemnis_data::override_params(&repo, &overrides).expect("sets");
     assert_eq!(project.read("params.yaml"), "lr: 5\n");
     let head = git(&project, &["rev-parse", "HEAD"]);
     let name = lemnis_data::experiment_name(&repo, Some("e1"), false, 0).expect("is free");

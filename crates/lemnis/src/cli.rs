@@ -10,7 +10,14 @@ use crate::commands::data::Data;
 
 /// The whole life of a machine-learning model as one closed loop, in one binary.
 #[derive(Parser, Debug)]
-#[command(name = "lemnis", version, about, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "lemnis",
+    version,
+    about,
+    max_term_width = 100,
+    propagate_version = true,
+    args_override_self = true
+)]
 #[command(after_help = "\
 Start here:
   lemnis quickstart                                    the whole loop on a built-in sample

@@ -139,21 +139,3 @@ fn all_that_waits_runs_side_by_side_and_a_failure_is_the_exit_code() {
     assert_eq!(run(dir, &["exp", "run", "--run-all"]).status.code(), Some(255));
     assert_eq!(state(dir, "bad"), "Failed");
 }
-
-#[test]
-fn an_experiment_that_hydra_would_compose_is_refused() {
-    let home = tempfile::tempdir().unwrap();
-    let dir = home.path();
-    project(dir);
-    std::fs::write(dir.join(".dvc/tmp/gate"), "").unwrap();
-    assert!(run(dir, &["config", "hydra.enabled", "true"]).status.success());
-    for how in [&["exp", "run", "-S", "lr=7"][..], &["exp", "run", "--queue", "-S", "lr=7,8"]] {
-        let output = run(dir, how);
-        assert_eq!(output.status.code(), Some(251), "{how:?}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("does not compose") && said.contains("--no-hydra"), "{said}");
-        assert!(std::fs::read_to_string(dir.join("params.yaml")).unwrap().starts_with("lr: 1\n"));
-    }
-    assert!(run(dir, &["exp", "run", "--no-hydra", "-S", "lr=7"]).status.success());
-    assert_eq!(std::fs::read_to_string(dir.join("o")).unwrap(), "7\n");
-}

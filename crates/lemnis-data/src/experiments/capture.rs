@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::commit::{CommitOptions, commit};
 use crate::error::{Error, Result};
 use crate::experiments::arguments;
-use crate::experiments::overrides::overridden;
+use crate::experiments::overrides::{Overrides, overridden};
 use crate::experiments::scratch_index::ScratchIndex;
 use crate::experiments::stash::Stashed;
 use crate::fsx;
@@ -18,7 +18,7 @@ use crate::select::Reach;
 use crate::workspace::Workspace;
 
 /// Makes the commit; no ref holds it yet.
-pub(crate) fn capture(repo: &Repo, name: &str, overrides: &[String], how: &Reproduce) -> Result<Stashed> {
+pub(crate) fn capture(repo: &Repo, name: &str, overrides: &Overrides, how: &Reproduce) -> Result<Stashed> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
     let head = repo.resolve("HEAD")?;
     if how.glob || how.interactive {

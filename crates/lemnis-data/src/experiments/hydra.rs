@@ -1,18 +1,70 @@
-//! Hydra: with `hydra.enabled` DVC composes `params.yaml` from a folder of configurations before an experiment runs.
+//! Hydra: with `hydra.enabled` an experiment's `params.yaml` is composed from a folder of configurations.
 //!
-//! Lemnis does not compose. It refuses such an experiment, since what it would run has other parameters than are meant.
+//! Hydra itself composes, in the Python of whoever runs the experiment: its defaults lists, interpolations and plugins
+//! are Python's, and a pipeline that uses it has it installed.
+
+use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::json;
 
 use crate::config::truth;
 use crate::error::{Error, Result};
 use crate::repo::Repo;
 
-/// An error when the configuration asks for a composition.
-pub fn refuse_composition(repo: &Repo) -> Result<()> {
-    if repo.config().get("hydra.enabled").and_then(truth) != Some(true) {
-        return Ok(());
+const SCRIPT: &str = include_str!("hydra.py");
+/// What the script exits with where Python has no Hydra.
+const NO_HYDRA: i32 = 3;
+
+/// Whether the configuration asks for a composed `params.yaml`.
+pub(super) fn is_enabled(repo: &Repo) -> bool {
+    repo.config().get("hydra.enabled").and_then(truth) == Some(true)
+}
+
+/// The text of `params.yaml`. `overrides` are in Hydra's grammar.
+pub(super) fn compose(repo: &Repo, overrides: &[&str]) -> Result<String> {
+    let setting = |key: &str| repo.config().get(key);
+    let config_name = setting("hydra.config_name").unwrap_or("config");
+    let config_dir = repo.root().join(setting("hydra.config_dir").unwrap_or("conf"));
+    let wanted = json!({
+        "config_dir": config_dir,
+        "config_module": setting("hydra.config_module"),
+        "config_name": config_name,
+        "plugins_path": repo.root().join(setting("hydra.plugins_path").unwrap_or_default()),
+        "overrides": overrides,
+    });
+    let output = ["python3", "python"]
+        .iter()
+        .map(|python| run(repo, python, &wanted.to_string()))
+        .find(|output| !output.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
+    let no_hydra = |said: &str| {
+        Error::config_hinted(
+            format!("hydra.enabled is set, but the Python on the PATH cannot compose: {said}"),
+            "install it there: pip install hydra-core; or run with the params.yaml that is there: exp run --no-hydra",
+        )
+    };
+    let output = output.ok_or_else(|| no_hydra("neither python3 nor python is there"))?;
+    let output = output.map_err(Error::io("run Python in", repo.root()))?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    match output.status.code() {
+        Some(0) => String::from_utf8(output.stdout)
+            .map_err(|_| Error::invalid(format!("Hydra's '{config_name}' is not UTF-8"))),
+        Some(NO_HYDRA) => Err(no_hydra(&said)),
+        _ => Err(Error::invalid(format!("Hydra cannot compose '{config_name}': {said}"))),
     }
-    Err(Error::config_hinted(
-        "hydra.enabled is set, but Lemnis does not compose Hydra's configurations",
-        "run with the params.yaml that is there: exp run --no-hydra; or for good: lemnis config hydra.enabled false",
-    ))
+}
+
+fn run(repo: &Repo, python: &str, wanted: &str) -> io::Result<Output> {
+    let mut child = Command::new(python)
+        .args(["-c", SCRIPT])
+        .current_dir(repo.root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // one that ends without reading says why itself
+        let _ = stdin.write_all(wanted.as_bytes());
+    }
+    child.wait_with_output()
 }

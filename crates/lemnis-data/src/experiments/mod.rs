@@ -21,8 +21,7 @@ mod temporary;
 pub use apart::{Apart, close_apart, open_apart};
 pub use apply::{apply_experiment, branch_experiment, remove_experiments, rename_experiment};
 pub use capture::record_data;
-pub use hydra::refuse_composition;
-pub use overrides::override_params;
+pub use overrides::{Overrides, override_params};
 pub use queue::{
     Enqueue, QueueTask, TakenTask, TaskState, Worker, Workers, clean_experiments, end_task, enqueue,
     fail_task, give_back_lost, kill_tasks, note_process, queue_tasks, remove_tasks, stop_workers, take_task,

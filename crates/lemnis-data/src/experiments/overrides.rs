@@ -8,11 +8,15 @@ mod toml;
 
 use std::path::{Path, PathBuf};
 
+use super::hydra;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::repo::Repo;
 use crate::yaml::{Key, Kind, Map, Node, Value, emit, parse, rewrite};
 use crate::{datafile, pyjson};
+
+/// Where a parameter is that names no file.
+const DEFAULT_FILE: &str = "params.yaml";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -22,8 +26,17 @@ enum Mode {
     Remove,
 }
 
+/// How an experiment's parameters differ from those of the workspace.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--set-param`: `[FILE:]KEY=VALUE`, `+KEY=VALUE`, `++KEY=VALUE` or `~KEY`.
+    pub params: Vec<String>,
+    /// Take the `params.yaml` that is there, also when the configuration has it composed.
+    pub no_hydra: bool,
+}
+
 /// Changes parameter files as the overrides say. All are checked before a file is written.
-pub fn override_params(repo: &Repo, overrides: &[String]) -> Result<()> {
+pub fn override_params(repo: &Repo, overrides: &Overrides) -> Result<()> {
     for (path, text) in overridden(repo, overrides)? {
         if fsx::read_text(&path)?.as_ref() != Some(&text) {
             fsx::write_text(&path, &text)?;
@@ -33,10 +46,16 @@ pub fn override_params(repo: &Repo, overrides: &[String]) -> Result<()> {
 }
 
 /// Parameter files with their text as the overrides would have it.
-pub(crate) fn overridden(repo: &Repo, overrides: &[String]) -> Result<Vec<(PathBuf, String)>> {
+pub(crate) fn overridden(repo: &Repo, overrides: &Overrides) -> Result<Vec<(PathBuf, String)>> {
     let mut texts: indexmap::IndexMap<PathBuf, String> = indexmap::IndexMap::new();
-    for one in overrides {
-        let (file, rest) = split_file(one);
+    let composes = !overrides.no_hydra && hydra::is_enabled(repo);
+    let params = overrides.params.iter().map(|one| split_file(one));
+    let (composed, set): (Vec<_>, Vec<_>) = params.partition(|(file, _)| composes && *file == DEFAULT_FILE);
+    if composes {
+        let params: Vec<&str> = composed.into_iter().map(|(_, rest)| rest).collect();
+        texts.insert(repo.cwd().join(DEFAULT_FILE), hydra::compose(repo, &params)?);
+    }
+    for (file, rest) in set {
         let path = fsx::normalize(repo.cwd(), Path::new(file));
         if !path.starts_with(repo.root()) {
             return Err(Error::invalid(format!("{file} lies outside the repository")));
@@ -56,7 +75,7 @@ fn split_file(text: &str) -> (&str, &str) {
     let key = text.split('=').next().unwrap_or(text);
     match key.split_once(':') {
         Some((file, _)) => (file, &text[file.len() + 1..]),
-        None => ("params.yaml", text),
+        None => (DEFAULT_FILE, text),
     }
 }
 

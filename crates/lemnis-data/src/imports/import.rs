@@ -8,6 +8,7 @@ use super::link::Link;
 use super::place::Listing;
 use super::source::Source;
 use super::spec::{Document, Origin, RepoRef};
+use super::to_remote::send;
 use super::url::Thing;
 use super::{Outside, destination};
 use crate::error::{Error, Result};
@@ -69,6 +70,10 @@ pub struct ImportUrl {
     pub version_aware: bool,
     /// Options of the store, by the names that a remote has; they are recorded.
     pub options: Vec<(String, String)>,
+    /// Send the data straight to a remote, without a copy here.
+    pub to_remote: bool,
+    /// The remote to send it to instead of the default one.
+    pub remote: Option<String>,
 }
 
 /// What was imported.
@@ -133,7 +138,9 @@ pub fn import_url(repo: &Repo, request: &ImportUrl, outside: &Outside<'_>) -> Re
     if thing.is_versioned() {
         document.set_not_pushed();
     }
-    if request.extent == Extent::Whole {
+    if request.to_remote {
+        document.set_out(Some(&send(&mut work.workspace, &thing, request.remote.as_deref(), outside)?));
+    } else if request.extent == Extent::Whole {
         thing.write(&out, outside)?;
         document.set_out(Some(&work.store()?));
     }

@@ -1,4 +1,5 @@
-//! `add --to-remote`: sends data that lies elsewhere to a remote and records it, without a copy in the cache.
+//! `--to-remote` of `add`, `import-url` and `update`: sends data that lies elsewhere to a remote and records it, without
+//! a copy in the cache.
 //!
 //! The `.dvc` file is written when the remote holds all of the data. A source that changes meanwhile is refused, and
 //! what was sent of it taken back.
@@ -53,14 +54,9 @@ pub fn add_to_remote(
         return Err(Error::TrackedByGit { path: repo.in_repo(&planned.out) });
     }
     Ignored::ask(repo, std::slice::from_ref(&planned))?.check(repo, &planned)?;
-    let remote = Remote::open(repo.config(), remote, outside.stores, outside.jobs)?;
-    let (_holder, staging) = workspace.cache.staging()?;
-    let sender = Sender { remote: &remote, cache: &staging, outside };
     let link = Link::new(source);
-    let recorded = match Thing::find(Some(repo), repo.cwd(), &link, link.version.as_deref(), outside)? {
-        Thing::Local(path) => sender.send_local(&mut workspace, &path)?,
-        Thing::Stored { remote: from, files, .. } => sender.send_stored(&from, &files)?,
-    };
+    let thing = Thing::find(Some(repo), repo.cwd(), &link, link.version.as_deref(), outside)?;
+    let recorded = send(&mut workspace, &thing, remote, outside)?;
     let old = index.stages.iter().find(|stage| stage.file == planned.dvc_file);
     let old = old.and_then(|stage| stage.outs.iter().find(|out| out.path == planned.out));
     let changed = old.and_then(|out| out.recorded.as_ref()).is_none_or(|old| old.md5 != recorded.md5);
@@ -78,6 +74,22 @@ pub fn add_to_remote(
         nfiles: recorded.nfiles,
         changed,
     })
+}
+
+/// Sends a thing to the remote called `remote`, or to the default one; returns what it holds.
+pub(super) fn send(
+    workspace: &mut Workspace<'_>,
+    thing: &Thing,
+    remote: Option<&str>,
+    outside: &Outside<'_>,
+) -> Result<Recorded> {
+    let remote = Remote::open(workspace.repo.config(), remote, outside.stores, outside.jobs)?;
+    let (_holder, staging) = workspace.cache.staging()?;
+    let sender = Sender { remote: &remote, cache: &staging, outside };
+    match thing {
+        Thing::Local(path) => sender.send_local(workspace, path),
+        Thing::Stored { remote: from, files, .. } => sender.send_stored(from, files),
+    }
 }
 
 /// Where the output is to be: a source inside the repository stays where it is.

@@ -8,6 +8,7 @@ use super::link::Link;
 use super::place::Listing;
 use super::source::Source;
 use super::spec::{Document, Origin, RepoRef};
+use super::to_remote::send;
 use super::url::Thing;
 use crate::collect::{Wanted, want};
 use crate::error::{Error, Result};
@@ -31,6 +32,10 @@ pub struct UpdateOptions {
     pub no_download: bool,
     /// Targets that are directories mean every import below them.
     pub recursive: bool,
+    /// Send the new data straight to a remote, without a copy here.
+    pub to_remote: bool,
+    /// The remote to send it to instead of the default one.
+    pub remote: Option<String>,
 }
 
 /// Updates the imports that the targets name; returns the `.dvc` files, relative to the repository's root.
@@ -93,7 +98,7 @@ fn worktree_of(repo: &Repo, stage: &Stage, options: &UpdateOptions) -> Result<Ve
         }
         found.push((wanted, name));
     }
-    if options.rev.is_some() || options.no_download {
+    if options.rev.is_some() || options.no_download || options.to_remote {
         return Err(Error::invalid("a worktree remote is followed to its newest state, with its data"));
     }
     Ok(found)
@@ -128,6 +133,10 @@ fn update_one(
         return Err(Error::invalid(format!("'{}' is no import", stage.address(repo))));
     };
     match document.origin() {
+        Some(Origin::Repo { .. }) if options.to_remote => Err(Error::hinted(
+            format!("'{}' comes from another repository, which has remotes of its own", stage.address(repo)),
+            "only imports of URLs go straight to a remote",
+        )),
         Some(Origin::Repo { path, repo: from }) => {
             update_repo(workspace, stage, out, document, (path, *from), options, outside)
         }
@@ -197,7 +206,9 @@ fn update_url(
         }
         return document.save(&stage.file, true, true);
     }
-    if !(same && as_recorded(workspace, out)?) {
+    if options.to_remote {
+        document.set_out(Some(&send(workspace, &thing, options.remote.as_deref(), outside)?));
+    } else if !(same && as_recorded(workspace, out)?) {
         refuse_unsaved(workspace, out)?;
         thing.write(&out.path, outside)?;
         document.set_out(Some(&store(workspace, &out.path)?));

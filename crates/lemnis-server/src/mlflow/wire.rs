@@ -2,6 +2,7 @@
 //! and infinities as texts.
 
 use axum::Json;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use lemnis_tracking::{
     DatasetInput, Experiment, LoggedModel, Metric, ModelVersion, Param, RegisteredModel, Run, RunInfo, Tag,
@@ -15,7 +16,11 @@ pub(super) struct Reply<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Reply<T> {
     fn into_response(self) -> Response {
-        Json(self.0).into_response()
+        // A vector grows with less work than the buffer that `Json` writes to.
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(_) => Json(self.0).into_response(),
+        }
     }
 }
 

@@ -17,5 +17,5 @@ mod value;
 pub(crate) use connection::Connection;
 pub(crate) use error::Error;
 pub(crate) use query::{QueryBuilder, insert_many, query, query_scalar};
-pub(crate) use row::{Column, Columns, Row};
+pub(crate) use row::{Column, Columns, Passing, Row};
 pub(crate) use value::{Json, List, Value};

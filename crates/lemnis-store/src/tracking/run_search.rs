@@ -6,7 +6,7 @@ use lemnis_tracking::search::{Clause, Comparator, Entity, Order, Value};
 use lemnis_tracking::{Metric, Page, Param, Run, RunSearch, Tag};
 
 use super::{Done, clause, inputs, offset, one_more, run_rank, runs, shown};
-use crate::sql::{Columns as _, Connection, List, QueryBuilder, query};
+use crate::sql::{self, Columns as _, Connection, List, Passing, QueryBuilder, query};
 
 /// A page of runs. The page's row numbers are found first, so that what is sorted and skipped are small rows.
 pub(super) async fn search(connection: &mut Connection, search: RunSearch) -> Done<Page<Run>> {
@@ -53,15 +53,18 @@ async fn in_order(connection: &mut Connection, search: &RunSearch) -> Done<Vec<i
 async fn rows(connection: &mut Connection, numbers: &[i64]) -> Done<Vec<(i64, Run)>> {
     let select =
         format!("SELECT {} FROM run r WHERE r.id IN (SELECT value FROM json_each(?))", runs::COLUMNS);
-    let found = query(select).bind(List(numbers.to_vec())).fetch_all(connection).await?;
     let places: HashMap<i64, usize> =
         numbers.iter().enumerate().map(|(place, number)| (*number, place)).collect();
-    let mut runs = Vec::with_capacity(found.len());
-    for row in &found {
-        let (number, info) = runs::info(row)?;
-        runs.push((number, runs::bare(info)));
-    }
-    runs.sort_by_key(|(number, _)| places.get(number).copied());
+    let mut runs = Vec::with_capacity(numbers.len());
+    query(select)
+        .bind(List(numbers.to_vec()))
+        .each(connection, |row| {
+            let (number, info) = runs::info(row)?;
+            runs.push((number, runs::bare(info)));
+            Ok(())
+        })
+        .await?;
+    runs.sort_by_cached_key(|(number, _)| places.get(number).copied());
     Ok(runs)
 }
 
@@ -202,79 +205,107 @@ pub(super) async fn load(connection: &mut Connection, runs: &mut [(i64, Run)]) -
     let places: HashMap<i64, usize> = runs.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
     let ids = List(runs.iter().map(|(id, _)| *id).collect::<Vec<_>>());
     // Names come last and once: a page's runs mostly share them.
-    let mut metrics: Vec<(usize, i64, Metric)> = Vec::new();
-    query(
-        "SELECT run, key, value, timestamp, step, is_nan FROM latest_metric \
-         WHERE run IN (SELECT value FROM json_each(?))",
-    )
-    .bind(&ids)
-    .each(connection, |row| {
-        if let Some(place) = places.get(&row.try_get(0)?) {
-            let value = shown(row.try_get(2)?, row.try_get(5)?);
-            let metric = Metric::new(String::new(), value, row.try_get(3)?).at_step(row.try_get(4)?);
-            metrics.push((*place, row.try_get(1)?, metric));
-        }
-        Ok(())
+    let sql = "SELECT run, key, value, timestamp, step, is_nan FROM latest_metric \
+               WHERE run IN (SELECT value FROM json_each(?))";
+    let metrics = logged(connection, sql.into(), &ids, &places, |row| {
+        let value = shown(row.try_get(2)?, row.try_get(5)?);
+        Ok(Metric::new(String::new(), value, row.try_get(3)?).at_step(row.try_get(4)?))
     })
     .await?;
-    let params = texts(connection, "param", &ids, &places).await?;
-    let tags = texts(connection, "tag", &ids, &places).await?;
+    let texts =
+        |table| format!("SELECT run, key, value FROM {table} WHERE run IN (SELECT value FROM json_each(?))");
+    let params = logged(connection, texts("param"), &ids, &places, |row| row.try_get(2)).await?;
+    let tags = logged(connection, texts("tag"), &ids, &places, |row| row.try_get(2)).await?;
 
-    let keys =
-        metrics.iter().map(|(_, key, _)| *key).chain(params.iter().chain(&tags).map(|(_, key, _)| *key));
-    let names = names(connection, keys.collect()).await?;
-    let name = |key: &i64| names.get(key).cloned().unwrap_or_default();
-    for (place, key, metric) in metrics {
-        runs[place].1.metrics.push(Metric { key: name(&key), ..metric });
-    }
-    for (place, key, value) in params {
-        runs[place].1.params.push(Param { key: name(&key), value });
-    }
-    for (place, key, value) in tags {
-        runs[place].1.tags.push(Tag { key: name(&key), value });
-    }
-    for (_, run) in runs.iter_mut() {
-        run.metrics.sort_by(|a, b| a.key.cmp(&b.key));
-        run.params.sort_by(|a, b| a.key.cmp(&b.key));
-        run.tags.sort_by(|a, b| a.key.cmp(&b.key));
-    }
+    let keys = metrics.iter().map(|one| one.key).chain(params.iter().chain(&tags).map(|one| one.key));
+    let names = Names::of(connection, keys.collect()).await?;
+    names.give(metrics, runs, |run| &mut run.metrics, |key, metric| Metric { key, ..metric });
+    names.give(params, runs, |run| &mut run.params, |key, value| Param { key, value });
+    names.give(tags, runs, |run| &mut run.tags, |key, value| Tag { key, value });
     inputs::load(connection, &ids, &places, runs).await
 }
 
-/// The params or tags of runs: place of the run, number of the name, value.
-async fn texts(
+/// What a run logged under a name: the run's place in the page, the number of the name, the value.
+struct Logged<T> {
+    place: usize,
+    key: i64,
+    value: T,
+}
+
+/// Reads what runs logged; the statement's first two columns are the run and the number of the name.
+async fn logged<T>(
     connection: &mut Connection,
-    table: &str,
+    sql: String,
     ids: &List<i64>,
     places: &HashMap<i64, usize>,
-) -> Done<Vec<(usize, i64, String)>> {
-    let mut texts = Vec::new();
-    query(format!("SELECT run, key, value FROM {table} WHERE run IN (SELECT value FROM json_each(?))"))
+    read: impl Fn(&Passing<'_>) -> Result<T, sql::Error>,
+) -> Done<Vec<Logged<T>>> {
+    let mut found = Vec::new();
+    // The rows of one run mostly follow each other.
+    let mut last = None;
+    query(sql)
         .bind(ids)
         .each(connection, |row| {
-            if let Some(place) = places.get(&row.try_get(0)?) {
-                texts.push((*place, row.try_get(1)?, row.try_get(2)?));
+            let run: i64 = row.try_get(0)?;
+            let place = match last {
+                Some((before, place)) if before == run => place,
+                _ => places.get(&run).copied(),
+            };
+            last = Some((run, place));
+            if let Some(place) = place {
+                found.push(Logged { place, key: row.try_get(1)?, value: read(row)? });
             }
             Ok(())
         })
         .await?;
-    Ok(texts)
+    Ok(found)
 }
 
-/// The names that the numbers stand for.
-async fn names(connection: &mut Connection, mut keys: Vec<i64>) -> Done<HashMap<i64, String>> {
-    keys.sort_unstable();
-    keys.dedup();
-    let mut names = HashMap::with_capacity(keys.len());
-    if keys.is_empty() {
-        return Ok(names);
+/// The names that numbers stand for, sorted by number; with each its place among the names.
+struct Names(Vec<(i64, usize, String)>);
+
+impl Names {
+    async fn of(connection: &mut Connection, mut keys: Vec<i64>) -> Done<Self> {
+        keys.sort_unstable();
+        keys.dedup();
+        let mut names: Vec<(i64, usize, String)> = Vec::with_capacity(keys.len());
+        if keys.is_empty() {
+            return Ok(Self(names));
+        }
+        query("SELECT id, text FROM key_name WHERE id IN (SELECT value FROM json_each(?))")
+            .bind(List(keys))
+            .each(connection, |row| {
+                names.push((row.try_get(0)?, 0, row.try_get(1)?));
+                Ok(())
+            })
+            .await?;
+        names.sort_unstable_by(|a, b| a.2.cmp(&b.2));
+        names.iter_mut().enumerate().for_each(|(rank, name)| name.1 = rank);
+        names.sort_unstable_by_key(|name| name.0);
+        Ok(Self(names))
     }
-    query("SELECT id, text FROM key_name WHERE id IN (SELECT value FROM json_each(?))")
-        .bind(List(keys))
-        .each(connection, |row| {
-            names.insert(row.try_get(0)?, row.try_get(1)?);
-            Ok(())
-        })
-        .await?;
-    Ok(names)
+
+    fn get(&self, key: i64) -> Option<&(i64, usize, String)> {
+        self.0.binary_search_by_key(&key, |name| name.0).ok().map(|at| &self.0[at])
+    }
+
+    /// Puts what was logged, with its name, into a list of its run; the lists are sorted by name.
+    fn give<T, Named>(
+        &self,
+        mut logged: Vec<Logged<T>>,
+        runs: &mut [(i64, Run)],
+        list: impl Fn(&mut Run) -> &mut Vec<Named>,
+        named: impl Fn(String, T) -> Named,
+    ) {
+        logged.sort_unstable_by_key(|one| (one.place, self.get(one.key).map(|name| name.1)));
+        let of_run = logged.chunk_by(|one, next| one.place == next.place);
+        let sizes: Vec<(usize, usize)> = of_run.map(|chunk| (chunk[0].place, chunk.len())).collect();
+        for (place, size) in sizes {
+            list(&mut runs[place].1).reserve_exact(size);
+        }
+        for Logged { place, key, value } in logged {
+            let name = self.get(key).map(|name| name.2.clone()).unwrap_or_default();
+            list(&mut runs[place].1).push(named(name, value));
+        }
+    }
 }

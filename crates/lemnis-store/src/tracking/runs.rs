@@ -12,7 +12,7 @@ use lemnis_tracking::{
 
 use super::point_queue::Points;
 use super::{Done, below, experiments, history, inputs, log, run_search};
-use crate::sql::{self, Columns as _, Connection, Row, query, query_scalar};
+use crate::sql::{self, Columns, Connection, query, query_scalar};
 use crate::{Store, points};
 
 /// The columns of a run, in the order in which [`info`] reads them.
@@ -183,7 +183,7 @@ pub(super) fn not_active(id: &RunId, stage: &str) -> Error {
     Error::invalid(format!("The run {id} must be in the 'active' state. Current state is {stage}."))
 }
 
-pub(super) fn info(row: &Row) -> Result<(i64, RunInfo), sql::Error> {
+pub(super) fn info(row: &impl Columns) -> Result<(i64, RunInfo), sql::Error> {
     let info = RunInfo {
         run_id: row.try_get::<String>(1)?.into(),
         run_name: row.try_get(2)?,

@@ -106,6 +106,19 @@ impl Side {
         };
     }
 
+    pub fn remove_empty_dirs(&self) {
+        fn below(dir: &Path) {
+            for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() && !path.is_symlink() && !path.ends_with(".git") && !path.ends_with(".dvc") {
+                    below(&path);
+                    // one that holds something stays
+                    fs::remove_dir(&path).ok();
+                }
+            }
+        }
+        below(&self.repo);
+    }
+
     pub fn touch(&self, path: &str) {
         let path = self.repo.join(path);
         if let Ok(file) = fs::File::open(if path.is_dir() { path.join("a") } else { path }) {

@@ -82,6 +82,57 @@ fn versions_are_imported_and_recorded_as_dvc_does_it() {
 }
 
 #[test]
+fn an_import_goes_straight_to_a_remote_as_with_dvc() {
+    const TEST: &str = "an_import_goes_straight_to_a_remote_as_with_dvc";
+    let Some(bucket) = Bucket::start(TEST) else { return };
+    fill(&bucket);
+    let (ours, theirs) = (bucket.reader(), bucket.reader());
+    for project in [&ours, &theirs] {
+        project.write("../away/f", "far");
+        project.write("../away/d/x", "x");
+        project.lemnis(&["remote", "add", "-d", "kept", "../kept"]);
+        project.lemnis(&["remote", "add", "other", "../other"]);
+        project.lemnis(&["remote", "add", "r", "s3://bucket/src"]);
+        project.lemnis(&["remote", "modify", "r", "endpointurl", &bucket.endpoint()]);
+    }
+    let both = |arguments: &[&str]| {
+        ours.lemnis(arguments);
+        theirs.dvc(&bucket.python, arguments);
+    };
+    let same = |file: &str| assert_eq!(ours.read(file), theirs.read(file), "{file}");
+    both(&["import-url", "--to-remote", "remote://r/f", "file"]);
+    both(&["import-url", "--to-remote", "remote://r/d", "folder"]);
+    both(&["import-url", "--to-remote", "-r", "other", "../away/f", "near"]);
+    both(&["import-url", "--to-remote", "../away/d"]);
+    let files = ["file.dvc", "folder.dvc", "near.dvc", "d.dvc"];
+    files.iter().for_each(|file| same(file));
+    same(".gitignore");
+    for name in ["file", "folder", "near", "d", ".dvc/cache/files"] {
+        assert!(!ours.dir().join(name).exists(), "{name} was brought here");
+    }
+    ours.lemnis(&["pull", "file", "folder", "d"]);
+    assert_eq!((ours.read("file").as_str(), ours.read("folder/sub/b").as_str()), ("22", "b"));
+    assert!(!ours.try_lemnis(&["pull", "near"]).status.success(), "it went to the other remote");
+    ours.lemnis(&["pull", "-r", "other", "near"]);
+
+    move_on(&bucket);
+    for project in [&ours, &theirs] {
+        project.write("../away/d/x", "xx");
+        project.write("../away/d/y", "y");
+    }
+    both(&["update", "--to-remote", "file.dvc", "folder.dvc", "d.dvc"]);
+    for file in ["file.dvc", "folder.dvc", "d.dvc"] {
+        // DVC keeps the stage's hash from before, and takes the import for changed ever after
+        let body = |text: String| text.split_once('\n').unwrap().1.to_owned();
+        assert_eq!(body(ours.read(file)), body(theirs.read(file)), "{file}");
+    }
+    ours.lemnis(&["pull", "-f", "file", "folder", "d"]);
+    assert_eq!(ours.lemnis(&["status", "--no-updates", "--json"]).trim(), "{}");
+    assert_eq!((ours.read("file").as_str(), ours.read("folder/new").as_str()), ("333", "n"));
+    assert_eq!((ours.read("d/x").as_str(), ours.read("d/y").as_str()), ("xx", "y"));
+}
+
+#[test]
 fn imported_versions_outlive_their_names() {
     const TEST: &str = "imported_versions_outlive_their_names";
     let Some(bucket) = Bucket::start(TEST) else { return };

@@ -20,6 +20,7 @@ pub use worker::{Worker, Workers, stop_workers, take_worker, worker_log, workers
 use crate::error::{Error, Result};
 use crate::experiments::capture::capture;
 use crate::experiments::experiment_name;
+use crate::experiments::overrides::Overrides;
 use crate::experiments::stash::{self, FAILED, QUEUED};
 use crate::experiments::temporary::{self, Temporary};
 use crate::fsx;
@@ -75,8 +76,8 @@ pub struct QueueTask {
 pub struct Enqueue {
     /// Its name; one is made up without.
     pub name: Option<String>,
-    /// `--set-param`.
-    pub overrides: Vec<String>,
+    /// Its parameters.
+    pub overrides: Overrides,
     /// How to run the pipeline.
     pub how: Reproduce,
     /// Untracked or ignored files to bring along, relative to where the repository was opened.

@@ -13,7 +13,7 @@ use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  lemnis import-url https://example.org/data.csv\n  lemnis import-url s3://bucket/images data/images\n  lemnis import-url remote://storage/data.csv    with the options of the remote 'storage'\n  lemnis import-url --version-aware s3://bucket/images      update and pull know its versions"
+    after_help = "Examples:\n  lemnis import-url https://example.org/data.csv\n  lemnis import-url s3://bucket/images data/images\n  lemnis import-url remote://storage/data.csv    with the options of the remote 'storage'\n  lemnis import-url --version-aware s3://bucket/images      update and pull know its versions\n  lemnis import-url --to-remote s3://bucket/big             from there to our remote, without a copy here"
 )]
 pub struct ImportUrl {
     /// A path, or a URL (http, https, s3, gs, azure, remote)
@@ -30,6 +30,12 @@ pub struct ImportUrl {
     /// Options of the store, which the .dvc file keeps; secrets belong into a remote
     #[arg(long, value_name = "NAME=VALUE", num_args = 0.., value_parser = option)]
     pub fs_config: Vec<(String, String)>,
+    /// Send the data straight to the remote, without a copy here
+    #[arg(long, conflicts_with_all = ["no_exec", "no_download", "version_aware"])]
+    pub to_remote: bool,
+    /// The remote for --to-remote (default: the default one)
+    #[arg(short, long, value_name = "NAME", requires = "to_remote")]
+    pub remote: Option<String>,
 }
 
 /// One option of a store.
@@ -51,6 +57,8 @@ pub fn run(context: &Context, arguments: &ImportUrl) -> Result<u8, Failure> {
         force: arguments.how.force,
         version_aware: arguments.version_aware,
         options: arguments.fs_config.clone(),
+        to_remote: arguments.to_remote,
+        remote: arguments.remote.clone(),
     };
     let outside = Outside {
         stores: &clouds,

@@ -69,7 +69,7 @@ pub struct Pipeline {
     #[arg(long)]
     pub dry: bool,
     /// Go on after a failure with the stages that do not need the failed one
-    #[arg(short, long, conflicts_with = "ignore_errors")]
+    #[arg(short, long, overrides_with = "ignore_errors")]
     pub keep_going: bool,
     /// Take failures for nothing
     #[arg(long)]

@@ -25,6 +25,12 @@ pub struct Update {
     /// Targets that are folders mean every import below them
     #[arg(short = 'R', long)]
     pub recursive: bool,
+    /// Send the new data of a URL straight to the remote, without a copy here
+    #[arg(long, conflicts_with = "no_download")]
+    pub to_remote: bool,
+    /// The remote for --to-remote (default: the default one)
+    #[arg(short, long, value_name = "NAME", requires = "to_remote")]
+    pub remote: Option<String>,
     /// How many files move at once
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -39,6 +45,8 @@ pub fn run(context: &Context, arguments: &Update) -> Result<u8, Failure> {
         rev: arguments.rev.clone(),
         no_download: arguments.no_download,
         recursive: arguments.recursive,
+        to_remote: arguments.to_remote,
+        remote: arguments.remote.clone(),
     };
     let outside =
         Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lemnis_data::{Enqueue, Repo, Reproduce, SaveExperiment};
+use lemnis_data::{Enqueue, Overrides, Repo, Reproduce, SaveExperiment};
 
 use super::{name, say, seed};
 use crate::commands::data::queue::run_all;
@@ -56,9 +56,6 @@ pub fn run(context: &Context, repo: &Repo, arguments: &Run) -> Result<u8, Failur
     if arguments.run_all {
         return run_all(context, repo, arguments.jobs.into());
     }
-    if !arguments.no_hydra {
-        lemnis_data::refuse_composition(repo)?;
-    }
     let sweeps = lemnis_data::sweeps(&arguments.set_param)?;
     if arguments.queue {
         return enqueue(context, repo, arguments, sweeps);
@@ -75,10 +72,14 @@ pub fn run(context: &Context, repo: &Repo, arguments: &Run) -> Result<u8, Failur
     run_here(context, repo, arguments)
 }
 
-fn request(arguments: &Run, name: Option<String>, overrides: Vec<String>) -> Enqueue {
+fn overrides(arguments: &Run, params: Vec<String>) -> Overrides {
+    Overrides { params, no_hydra: arguments.no_hydra }
+}
+
+fn request(arguments: &Run, name: Option<String>, params: Vec<String>) -> Enqueue {
     Enqueue {
         name,
-        overrides,
+        overrides: overrides(arguments, params),
         how: arguments.pipeline.request(),
         copy_paths: arguments.copy_paths.clone(),
         message: arguments.message.clone(),
@@ -94,11 +95,11 @@ fn enqueue(
     let swept = sweeps.is_some();
     let all = sweeps.unwrap_or_else(|| vec![arguments.set_param.clone()]);
     let mut names = Vec::new();
-    for (at, overrides) in all.into_iter().enumerate() {
+    for (at, params) in all.into_iter().enumerate() {
         let wanted = arguments.name.clone();
         let wanted = if swept { wanted.map(|name| format!("{name}-{}", at + 1)) } else { wanted };
-        let shown = overrides.join(", ");
-        let queued = lemnis_data::enqueue(repo, &request(arguments, wanted, overrides), seed(context))?;
+        let shown = params.join(", ");
+        let queued = lemnis_data::enqueue(repo, &request(arguments, wanted, params), seed(context))?;
         if !context.quiet && !context.json {
             if !shown.is_empty() {
                 output::line(format!("Queueing with overrides '{shown}'."));
@@ -136,7 +137,7 @@ fn run_apart(context: &Context, repo: &Repo, arguments: &Run) -> Result<u8, Fail
 
 fn run_here(context: &Context, repo: &Repo, arguments: &Run) -> Result<u8, Failure> {
     let name = name(context, repo, arguments.name.as_deref(), arguments.pipeline.force)?;
-    lemnis_data::override_params(repo, &arguments.set_param)?;
+    lemnis_data::override_params(repo, &overrides(arguments, arguments.set_param.clone()))?;
     if !context.quiet && !context.json {
         output::line(format!("Reproducing experiment '{name}'"));
     }

@@ -1,0 +1,28 @@
+# Composes a configuration with Hydra and prints it as YAML. What to compose stands on the standard input, as JSON.
+import json
+import sys
+
+sys.path.pop(0)  # the folder where this was started may hold modules with any name
+wanted = json.load(sys.stdin)
+try:
+    from hydra import compose, initialize_config_dir, initialize_config_module
+    from hydra.core.plugins import Plugins
+    from omegaconf import OmegaConf
+except ImportError as error:
+    print(error, file=sys.stderr)
+    sys.exit(3)
+
+sys.path.append(wanted["plugins_path"])
+try:
+    Plugins.instance()
+    if wanted["config_module"]:
+        start = initialize_config_module(wanted["config_module"], version_base=None)
+    else:
+        start = initialize_config_dir(wanted["config_dir"], version_base=None)
+    with start:
+        config = compose(config_name=wanted["config_name"], overrides=wanted["overrides"])
+    OmegaConf.resolve(config)
+    sys.stdout.write(OmegaConf.to_yaml(config))
+except Exception as error:
+    print(error, file=sys.stderr)
+    sys.exit(1)
