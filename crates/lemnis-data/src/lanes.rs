@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,11 @@ use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 /// The first files need no directories of their own.
 const FEW: usize = 16;
 const LANES: usize = 8;
-/// So many names are handed out of a lane before it is tried again.
+/// So many names are handed out of a new lane before it is tried, and then of one that is fast.
+const FIRST: usize = 4;
 const STRETCH: usize = 32;
+/// The most names between two trials where no place is faster than another.
+const LONGEST: usize = 4096;
 /// How many directories are tried for a lane.
 const TRIES: usize = 6;
 /// A file made within it is made fast; where nothing is in the way it takes a third of it.
@@ -29,25 +32,22 @@ pub(crate) struct Lanes {
     dir: PathBuf,
     next: AtomicUsize,
     lanes: [Mutex<Lane>; LANES],
-    /// All places are as slow here: a remote file system, a busy disk.
-    even: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     dir: PathBuf,
-    /// How many names are left of its stretch.
+    /// How many names are handed out before the next trial.
     left: usize,
+    /// How many there are between two trials.
+    stretch: usize,
+    /// What a file took in the best place that was found.
+    best: Duration,
 }
 
 impl Lanes {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_path_buf(),
-            next: AtomicUsize::new(0),
-            lanes: Default::default(),
-            even: AtomicBool::new(false),
-        }
+        Self { dir: dir.to_path_buf(), next: AtomicUsize::new(0), lanes: Default::default() }
     }
 
     /// A free name.
@@ -64,29 +64,34 @@ impl Lanes {
 
     /// Lets the lane go on where it is fast, or finds another place for it.
     fn look_after(&self, lane: &mut Lane, at: usize) {
-        let first = lane.dir.as_os_str().is_empty();
-        lane.left = STRETCH;
-        if !first && (self.even.load(Ordering::Relaxed) || trial(&lane.dir, at) <= FAST) {
+        if lane.stretch == 0 {
+            spread(&self.dir);
+            *lane = Lane { dir: self.open_dir(), left: FIRST, stretch: STRETCH, best: Duration::ZERO };
             return;
         }
-        if first {
-            spread(&self.dir);
+        let took = trial(&lane.dir, at);
+        if took > FAST.max(lane.best * 2) {
+            self.give_up(lane, took, at);
         }
-        let (mut best, mut slowest) = (Duration::MAX, Duration::ZERO);
+        lane.left = lane.stretch;
+    }
+
+    fn give_up(&self, lane: &mut Lane, took: Duration, at: usize) {
+        lane.best = took;
         for _ in 0..TRIES {
             let dir = self.open_dir();
             // the first file in a directory is not like the others
             trial(&dir, at);
             let took = trial(&dir, at + 1);
-            slowest = slowest.max(took);
-            if took < best {
-                (lane.dir, best) = (dir, took);
+            if took < lane.best {
+                (lane.dir, lane.best) = (dir, took);
             }
-            if best <= FAST || self.even.load(Ordering::Relaxed) {
-                return;
+            if lane.best <= FAST {
+                break;
             }
         }
-        self.even.fetch_or(best > slowest / 2, Ordering::Relaxed);
+        // a remote file system or a busy disk is slow everywhere, and looking for better places makes it slower
+        lane.stretch = if lane.best > took / 2 { (lane.stretch * 2).min(LONGEST) } else { STRETCH };
     }
 
     fn open_dir(&self) -> PathBuf {

@@ -14,19 +14,20 @@ use std::process::{Command, Output};
 
 use support::{clean, lemnis, python, stderr};
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("dvc.yaml", "stages:\n  s:\n    cmd: cat params.yaml > o\n    params: [lr]\n    outs: [o]\n"),
     ("params.yaml", "lr: 0\n"),
     (
         "conf/config.yaml",
         "defaults:\n  - model: tree\n  - _self_\nlr: 1\nhalf: ${eval:${lr},2}\nname: ${model.kind}-${lr}\n",
     ),
-    ("conf/other.yaml", "lr: 5\nname: other\n"),
+    ("conf/other.yaml", "lr: 5\nname: größer\n"),
+    ("json.py", "raise ValueError('not the module that is meant')\n"),
     ("conf/model/tree.yaml", "kind: tree\ndepth: 3\nleaves: [1, 2, null]\n"),
     ("conf/model/net.yaml", "# @package model\nkind: net\nlayers: {a: 1, b: 'two'}\n"),
     (
         "plug/hydra_plugins/resolvers.py",
-        "from omegaconf import OmegaConf\nOmegaConf.register_new_resolver('eval', lambda a, b: a / b)\n",
+        "from omegaconf import OmegaConf\nprint('loaded')\nOmegaConf.register_new_resolver('eval', lambda a, b: a / b)\n",
     ),
 ];
 
@@ -77,14 +78,9 @@ impl Side {
 /// The two sides: each runs a line with its own program.
 fn sides(python: &Path) -> [(Side, Box<dyn Fn() -> Command>); 2] {
     let ours = Side::new(python);
-    let (dir, python_path) = (ours.dir.clone(), python.to_owned());
-    let dvc = move || {
-        let mut command = Command::new(&python_path);
-        command.args(["-m", "dvc"]);
-        command
-    };
+    let (dir, dvc) = (ours.dir.clone(), python.with_file_name("dvc"));
     let sides: [(Side, Box<dyn Fn() -> Command>); 2] =
-        [(ours, Box::new(move || lemnis(&dir))), (Side::new(python), Box::new(dvc))];
+        [(ours, Box::new(move || lemnis(&dir))), (Side::new(python), Box::new(move || Command::new(&dvc)))];
     for (side, program) in &sides {
         for line in ["init -q", "config hydra.enabled true", "config hydra.plugins_path plug"] {
             side.ok(program().args(line.split(' ')));
@@ -130,15 +126,18 @@ fn params_are_composed_as_dvc_has_them_composed() {
         assert!(ours.contains(["kind: net", "kind: tree"][at]), "{ours}");
     }
     both(&["config", "hydra.config_name", "other"]);
-    assert_eq!(same_params(&["exp", "run"]), "lr: 5\nname: other\n");
+    assert_eq!(same_params(&["exp", "run"]), "lr: 5\nname: größer\n");
 }
 
 #[test]
 fn without_hydra_the_error_says_how_to_mend_it() {
     let Some(python) = python("without_hydra_the_error_says_how_to_mend_it") else { return };
     let [(mut ours, program), _] = sides(&python);
-    // Debian's own Python has no Hydra
-    ours.path = "/usr/local/bin:/usr/bin:/bin".to_owned();
+    // a Python that sees nothing of what is installed
+    let bare = ours.dir.join(".dvc/tmp/python3");
+    fs::write(&bare, format!("#!/bin/sh\nexec {} -S \"$@\"\n", python.display())).unwrap();
+    fs::set_permissions(&bare, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    ours.path = format!("{}:/usr/bin:/bin", bare.parent().unwrap().display());
     let before = ours.params();
     let output = ours.output(program().args(["exp", "run", "-S", "lr=7"]));
     assert_eq!(output.status.code(), Some(251));

@@ -1,9 +1,15 @@
 # Composes a configuration with Hydra and prints it as YAML. What to compose stands on the standard input, as JSON.
-import json
 import sys
 
-sys.path.pop(0)  # the folder where this was started may hold modules with any name
-wanted = json.load(sys.stdin)
+if sys.path and sys.path[0] == "":  # the folder where this was started may hold modules with any name
+    del sys.path[0]
+
+import json
+import os
+
+out = os.fdopen(os.dup(1), "wb")  # what plugins print is not a part of it
+os.dup2(2, 1)
+wanted = json.load(sys.stdin.buffer)
 try:
     from hydra import compose, initialize_config_dir, initialize_config_module
     from hydra.core.plugins import Plugins
@@ -22,7 +28,8 @@ try:
     with start:
         config = compose(config_name=wanted["config_name"], overrides=wanted["overrides"])
     OmegaConf.resolve(config)
-    sys.stdout.write(OmegaConf.to_yaml(config))
+    out.write(OmegaConf.to_yaml(config).encode("utf-8"))
+    out.close()
 except Exception as error:
     print(error, file=sys.stderr)
     sys.exit(1)

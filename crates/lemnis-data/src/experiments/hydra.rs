@@ -25,12 +25,19 @@ pub(super) fn is_enabled(repo: &Repo) -> bool {
 pub(super) fn compose(repo: &Repo, overrides: &[&str]) -> Result<String> {
     let setting = |key: &str| repo.config().get(key);
     let config_name = setting("hydra.config_name").unwrap_or("config");
-    let config_dir = repo.root().join(setting("hydra.config_dir").unwrap_or("conf"));
+    let below_root = |name: &str| {
+        let path = repo.root().join(name);
+        let shown = path.display().to_string();
+        let text = path.into_os_string().into_string();
+        text.map_err(|_| Error::invalid(format!("Hydra takes no path that is not UTF-8: {shown}")))
+    };
+    let config_dir = below_root(setting("hydra.config_dir").unwrap_or("conf"))?;
+    let plugins_path = below_root(setting("hydra.plugins_path").unwrap_or_default())?;
     let wanted = json!({
         "config_dir": config_dir,
         "config_module": setting("hydra.config_module"),
         "config_name": config_name,
-        "plugins_path": repo.root().join(setting("hydra.plugins_path").unwrap_or_default()),
+        "plugins_path": plugins_path,
         "overrides": overrides,
     });
     let output = ["python3", "python"]
@@ -47,8 +54,12 @@ pub(super) fn compose(repo: &Repo, overrides: &[&str]) -> Result<String> {
     let output = output.map_err(Error::io("run Python in", repo.root()))?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     match output.status.code() {
-        Some(0) => String::from_utf8(output.stdout)
-            .map_err(|_| Error::invalid(format!("Hydra's '{config_name}' is not UTF-8"))),
+        Some(0) => {
+            // warnings, and what plugins print
+            let _ = io::stderr().write_all(&output.stderr);
+            String::from_utf8(output.stdout)
+                .map_err(|_| Error::invalid(format!("Hydra's '{config_name}' is not UTF-8")))
+        }
         Some(NO_HYDRA) => Err(no_hydra(&said)),
         _ => Err(Error::invalid(format!("Hydra cannot compose '{config_name}': {said}"))),
     }

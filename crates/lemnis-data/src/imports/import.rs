@@ -135,12 +135,16 @@ pub fn import_url(repo: &Repo, request: &ImportUrl, outside: &Outside<'_>) -> Re
     }
     let thing = Thing::find(Some(repo), repo.cwd(), &link, link.version.as_deref(), outside)?;
     document.set_dep_content(thing.content(&mut work.workspace)?);
+    if request.to_remote {
+        thing.refuse_itself(&out)?;
+        fsx::create_dirs(out.parent().unwrap_or(repo.root()))?;
+        document.set_out(Some(&send(&mut work.workspace, &thing, request.remote.as_deref(), outside)?));
+        return work.finish(&document, true);
+    }
     if thing.is_versioned() {
         document.set_not_pushed();
     }
-    if request.to_remote {
-        document.set_out(Some(&send(&mut work.workspace, &thing, request.remote.as_deref(), outside)?));
-    } else if request.extent == Extent::Whole {
+    if request.extent == Extent::Whole {
         thing.write(&out, outside)?;
         document.set_out(Some(&work.store()?));
     }

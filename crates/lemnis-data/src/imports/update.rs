@@ -56,8 +56,12 @@ pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Re
     chosen.sort_unstable();
     chosen.dedup();
     // Nothing is touched when one of the targets cannot be updated.
-    for stage in chosen.iter().map(|at| &index.stages[*at]).filter(|stage| !stage.import) {
-        worktree_of(repo, stage, options)?;
+    for stage in chosen.iter().map(|at| &index.stages[*at]) {
+        match stage.import {
+            true if options.to_remote => refuse_repository(repo, stage)?,
+            true => {}
+            false => drop(worktree_of(repo, stage, options)?),
+        }
     }
     let mut updated = Vec::new();
     for at in chosen {
@@ -74,6 +78,18 @@ pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Re
     }
     workspace.close()?;
     Ok(updated)
+}
+
+/// An error for an import from another repository, whose data does not go straight to a remote.
+fn refuse_repository(repo: &Repo, stage: &Stage) -> Result<()> {
+    let origin = Document::load(&stage.file)?.and_then(|document| document.origin());
+    if matches!(origin, Some(Origin::Repo { .. })) {
+        return Err(Error::hinted(
+            format!("'{}' comes from another repository, which has remotes of its own", stage.address(repo)),
+            "only imports of URLs go straight to a remote",
+        ));
+    }
+    Ok(())
 }
 
 /// The remote that each output of the stage was pushed to; an error when that is no worktree.
@@ -133,10 +149,6 @@ fn update_one(
         return Err(Error::invalid(format!("'{}' is no import", stage.address(repo))));
     };
     match document.origin() {
-        Some(Origin::Repo { .. }) if options.to_remote => Err(Error::hinted(
-            format!("'{}' comes from another repository, which has remotes of its own", stage.address(repo)),
-            "only imports of URLs go straight to a remote",
-        )),
         Some(Origin::Repo { path, repo: from }) => {
             update_repo(workspace, stage, out, document, (path, *from), options, outside)
         }

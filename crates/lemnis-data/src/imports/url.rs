@@ -137,8 +137,19 @@ impl Thing {
         }
     }
 
+    /// An error where it would be imported from `dest` itself.
+    pub(crate) fn refuse_itself(&self, dest: &Path) -> Result<()> {
+        match self {
+            Self::Local(path) if same_file(path, dest) => {
+                Err(Error::invalid(format!("'{}' is the source itself", dest.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes it to `dest`, in place of what stands there.
     pub(crate) fn write(&self, dest: &Path, outside: &Outside<'_>) -> Result<()> {
+        self.refuse_itself(dest)?;
         let parent = dest.parent().unwrap_or(Path::new("/"));
         fsx::create_dirs(parent)?;
         let holder = tempfile::Builder::new()
@@ -148,9 +159,6 @@ impl Thing {
             .map_err(Error::io("create a directory in", parent))?;
         let made = holder.path().join("made");
         match self {
-            Self::Local(path) if same_file(path, dest) => {
-                return Err(Error::invalid(format!("'{}' is the source itself", dest.display())));
-            }
             Self::Local(path) => copy_all(path, &made)?,
             Self::Stored { remote, files, .. } => {
                 remote.receive_all(files, &made, outside.progress)?;

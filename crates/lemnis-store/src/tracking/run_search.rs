@@ -208,8 +208,7 @@ pub(super) async fn load(connection: &mut Connection, runs: &mut [(i64, Run)]) -
     let sql = "SELECT run, key, value, timestamp, step, is_nan FROM latest_metric \
                WHERE run IN (SELECT value FROM json_each(?))";
     let metrics = logged(connection, sql.into(), &ids, &places, |row| {
-        let value = shown(row.try_get(2)?, row.try_get(5)?);
-        Ok(Metric::new(String::new(), value, row.try_get(3)?).at_step(row.try_get(4)?))
+        Ok((shown(row.try_get(2)?, row.try_get(5)?), row.try_get(3)?, row.try_get(4)?))
     })
     .await?;
     let texts =
@@ -219,9 +218,15 @@ pub(super) async fn load(connection: &mut Connection, runs: &mut [(i64, Run)]) -
 
     let keys = metrics.iter().map(|one| one.key).chain(params.iter().chain(&tags).map(|one| one.key));
     let names = Names::of(connection, keys.collect()).await?;
-    names.give(metrics, runs, |run| &mut run.metrics, |key, metric| Metric { key, ..metric });
+    let metric = |key, (value, timestamp, step)| Metric::new(key, value, timestamp).at_step(step);
+    names.give(metrics, runs, |run| &mut run.metrics, metric);
     names.give(params, runs, |run| &mut run.params, |key, value| Param { key, value });
     names.give(tags, runs, |run| &mut run.tags, |key, value| Tag { key, value });
+    for (_, run) in runs.iter_mut() {
+        run.metrics.sort_by(|a, b| a.key.cmp(&b.key));
+        run.params.sort_by(|a, b| a.key.cmp(&b.key));
+        run.tags.sort_by(|a, b| a.key.cmp(&b.key));
+    }
     inputs::load(connection, &ids, &places, runs).await
 }
 
@@ -261,51 +266,47 @@ async fn logged<T>(
     Ok(found)
 }
 
-/// The names that numbers stand for, sorted by number; with each its place among the names.
-struct Names(Vec<(i64, usize, String)>);
+/// The names that numbers stand for, sorted by number.
+struct Names(Vec<(i64, String)>);
 
 impl Names {
     async fn of(connection: &mut Connection, mut keys: Vec<i64>) -> Done<Self> {
         keys.sort_unstable();
         keys.dedup();
-        let mut names: Vec<(i64, usize, String)> = Vec::with_capacity(keys.len());
+        let mut names = Vec::with_capacity(keys.len());
         if keys.is_empty() {
             return Ok(Self(names));
         }
-        query("SELECT id, text FROM key_name WHERE id IN (SELECT value FROM json_each(?))")
+        query("SELECT id, text FROM key_name WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id")
             .bind(List(keys))
             .each(connection, |row| {
-                names.push((row.try_get(0)?, 0, row.try_get(1)?));
+                names.push((row.try_get(0)?, row.try_get(1)?));
                 Ok(())
             })
             .await?;
-        names.sort_unstable_by(|a, b| a.2.cmp(&b.2));
-        names.iter_mut().enumerate().for_each(|(rank, name)| name.1 = rank);
-        names.sort_unstable_by_key(|name| name.0);
         Ok(Self(names))
     }
 
-    fn get(&self, key: i64) -> Option<&(i64, usize, String)> {
-        self.0.binary_search_by_key(&key, |name| name.0).ok().map(|at| &self.0[at])
+    fn get(&self, key: i64) -> String {
+        let at = self.0.binary_search_by_key(&key, |name| name.0);
+        at.map(|at| self.0[at].1.clone()).unwrap_or_default()
     }
 
-    /// Puts what was logged, with its name, into a list of its run; the lists are sorted by name.
+    /// Puts what was logged, with its name, into a list of its run.
     fn give<T, Named>(
         &self,
-        mut logged: Vec<Logged<T>>,
+        logged: Vec<Logged<T>>,
         runs: &mut [(i64, Run)],
         list: impl Fn(&mut Run) -> &mut Vec<Named>,
         named: impl Fn(String, T) -> Named,
     ) {
-        logged.sort_unstable_by_key(|one| (one.place, self.get(one.key).map(|name| name.1)));
-        let of_run = logged.chunk_by(|one, next| one.place == next.place);
-        let sizes: Vec<(usize, usize)> = of_run.map(|chunk| (chunk[0].place, chunk.len())).collect();
-        for (place, size) in sizes {
-            list(&mut runs[place].1).reserve_exact(size);
+        let mut sizes = vec![0; runs.len()];
+        logged.iter().for_each(|one| sizes[one.place] += 1);
+        for ((_, run), size) in runs.iter_mut().zip(sizes) {
+            list(run).reserve_exact(size);
         }
         for Logged { place, key, value } in logged {
-            let name = self.get(key).map(|name| name.2.clone()).unwrap_or_default();
-            list(&mut runs[place].1).push(named(name, value));
+            list(&mut runs[place].1).push(named(self.get(key), value));
         }
     }
 }

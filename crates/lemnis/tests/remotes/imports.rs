@@ -104,7 +104,11 @@ fn an_import_goes_straight_to_a_remote_as_with_dvc() {
     both(&["import-url", "--to-remote", "remote://r/d", "folder"]);
     both(&["import-url", "--to-remote", "-r", "other", "../away/f", "near"]);
     both(&["import-url", "--to-remote", "../away/d"]);
-    let files = ["file.dvc", "folder.dvc", "near.dvc", "d.dvc"];
+    // a version that lies with us need not be at its source any more
+    both(&["remote", "modify", "r", "version_aware", "true"]);
+    both(&["import-url", "--to-remote", "remote://r/f", "version"]);
+    both(&["remote", "modify", "r", "version_aware", "false"]);
+    let files = ["file.dvc", "folder.dvc", "near.dvc", "d.dvc", "version.dvc"];
     files.iter().for_each(|file| same(file));
     same(".gitignore");
     for name in ["file", "folder", "near", "d", ".dvc/cache/files"] {
@@ -112,8 +116,11 @@ fn an_import_goes_straight_to_a_remote_as_with_dvc() {
     }
     ours.lemnis(&["pull", "file", "folder", "d"]);
     assert_eq!((ours.read("file").as_str(), ours.read("folder/sub/b").as_str()), ("22", "b"));
+    assert!(!ours.try_lemnis(&["import-url", "-f", "--to-remote", "d"]).status.success(), "of itself");
     assert!(!ours.try_lemnis(&["pull", "near"]).status.success(), "it went to the other remote");
     ours.lemnis(&["pull", "-r", "other", "near"]);
+    ours.lemnis(&["import-url", "--to-remote", "../away/f", "deep/er/f"]);
+    assert!(ours.dir().join("deep/er/f.dvc").exists());
 
     move_on(&bucket);
     for project in [&ours, &theirs] {
@@ -127,7 +134,8 @@ fn an_import_goes_straight_to_a_remote_as_with_dvc() {
         assert_eq!(body(ours.read(file)), body(theirs.read(file)), "{file}");
     }
     ours.lemnis(&["pull", "-f", "file", "folder", "d"]);
-    assert_eq!(ours.lemnis(&["status", "--no-updates", "--json"]).trim(), "{}");
+    let status = ["status", "--no-updates", "--json", "file.dvc", "folder.dvc", "d.dvc"];
+    assert_eq!(ours.lemnis(&status).trim(), "{}");
     assert_eq!((ours.read("file").as_str(), ours.read("folder/new").as_str()), ("333", "n"));
     assert_eq!((ours.read("d/x").as_str(), ours.read("d/y").as_str()), ("xx", "y"));
 }
