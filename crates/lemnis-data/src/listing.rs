@@ -262,11 +262,12 @@ impl Lister<'_> {
                     continue;
                 }
                 let recorded = out.recorded.as_ref();
-                // DVC tells a file executable by the disk or Git alone, whatever is recorded.
+                // DVC tells a file executable by the disk or Git alone, whatever is recorded, and one that never was
+                // recorded has no bytes.
                 let mut entry = node(
                     recorded.is_some_and(|recorded| recorded.is_dir()),
                     false,
-                    recorded.and_then(|recorded| recorded.size),
+                    recorded.map_or(Some(0), |recorded| recorded.size),
                 );
                 entry.isout = true;
                 entry.md5 = recorded.map(|recorded| recorded.md5.clone());
