@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::config::{Config, LinkType};
 use crate::copy::Copier;
 use crate::error::{Error, Result};
-use crate::fsx::{self, OBJECT_MODE, SYNC_EACH, Stat};
+use crate::fsx::{self, EXEC, OBJECT_MODE, SYNC_EACH, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::holder::Holder;
 use crate::ingest::Source;
@@ -178,13 +178,14 @@ impl Cache {
         }
         let path = self.object_path(name, md5);
         let Some(meta) = fsx::metadata(&path)? else { return Ok(false) };
-        if meta.permissions().mode() & 0o7777 == OBJECT_MODE {
+        let mode = meta.permissions().mode();
+        if fsx::is_sound(mode) {
             return Ok(true);
         }
         let name = if md5.ends_with(".dir") { HashName::Md5 } else { name };
         let actual = hash::md5_file(&path, name)?;
         if actual == md5.trim_end_matches(".dir") {
-            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(OBJECT_MODE));
+            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(OBJECT_MODE | mode & EXEC));
             return Ok(true);
         }
         fsx::remove(&path)?;
@@ -242,7 +243,7 @@ impl Shelf<'_> {
         match statat(dir, &key[..=md5.len()], AtFlags::empty()) {
             Ok(stat) => {
                 let sound = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-                    && stat.st_mode & 0o7777 == OBJECT_MODE;
+                    && fsx::is_sound(stat.st_mode);
                 if sound { Ok(true) } else { self.cache.has(self.name, md5) }
             }
             Err(Errno::NOENT) => Ok(false),

@@ -5,11 +5,10 @@ use std::path::Path;
 use indexmap::IndexMap;
 
 use crate::error::Result;
-use crate::fsx;
-use crate::pyjson;
 use crate::repo::Repo;
 use crate::values::{self, FileValues, RevisionScope, Values, Wanted};
 use crate::yaml::{Key, Map, Value, python_float};
+use crate::{datafile, fsx, pyjson};
 
 /// Metrics by revision and file.
 #[derive(Clone, Debug)]
@@ -111,17 +110,11 @@ pub(crate) fn difference(old: &Values, new: &Values, all: bool) -> ValuesDiff {
     let mut paths: Vec<&String> = old.files.keys().collect();
     paths.extend(new.files.keys().filter(|path| !old.files.contains_key(*path)));
     for path in paths {
-        let (before, after) = (flat(old.files.get(path)), flat(new.files.get(path)));
-        let mut names: Vec<&String> = before.keys().collect();
-        names.extend(after.keys().filter(|name| !before.contains_key(*name)));
-        names.sort();
         let mut keys = IndexMap::new();
-        for name in names {
-            let value = |side: &IndexMap<String, Value>| side.get(name).cloned().unwrap_or(Value::Null);
-            let (old, new) = (value(&before), value(&after));
+        for (name, old, new) in pairs(Held::of(old.files.get(path)), Held::of(new.files.get(path))) {
             if all || !old.same(&new) {
                 let difference = subtract(&new, &old);
-                keys.insert(name.clone(), Delta { old, new, difference });
+                keys.insert(name, Delta { old, new, difference });
             }
         }
         if !keys.is_empty() {
@@ -131,15 +124,73 @@ pub(crate) fn difference(old: &Values, new: &Values, all: bool) -> ValuesDiff {
     diff
 }
 
-/// Dotted names → values; lists as Python writes them.
-fn flat(file: Option<&FileValues>) -> IndexMap<String, Value> {
-    let mut out = IndexMap::new();
-    match file {
-        Some(FileValues::Data(Value::Map(map))) => flatten(map, "", &mut out),
-        Some(FileValues::Data(Value::Null)) | Some(FileValues::Failed { .. }) | None => {}
-        Some(FileValues::Data(other)) => drop(out.insert(String::new(), spelt(other))),
+/// What a file holds, for a comparison.
+enum Held {
+    /// Dotted names → values; lists as Python writes them. Nothing where the file is not there.
+    Names(IndexMap<String, Value>),
+    /// No mapping.
+    One(Value),
+}
+
+impl Held {
+    fn of(file: Option<&FileValues>) -> Self {
+        let Some(FileValues::Data(value)) = file else { return Self::Names(IndexMap::new()) };
+        // a text that is JSON counts as what it says, and so does a list as Python writes it
+        let said = match spelt(value) {
+            Value::Str(text) => datafile::read_json(&text).unwrap_or(Value::Str(text)),
+            other => other,
+        };
+        match said {
+            Value::Map(map) => {
+                let mut names = IndexMap::new();
+                flatten(&map, "", &mut names);
+                Self::Names(names)
+            }
+            other => Self::One(other),
+        }
     }
-    out
+
+    fn into_names(self) -> IndexMap<String, Value> {
+        match self {
+            Self::Names(names) => names,
+            Self::One(Value::Null) => IndexMap::new(),
+            Self::One(value) => IndexMap::from([(String::new(), spelt(&value))]),
+        }
+    }
+
+    /// What stands under the name; as DVC says it where there are no names.
+    fn get(&self, name: &str) -> Value {
+        match self {
+            Self::Names(names) => names.get(name).cloned().unwrap_or(Value::Null),
+            Self::One(value) if values::is_falsy(value) => Value::Null,
+            Self::One(_) => Value::from("unable to parse"),
+        }
+    }
+}
+
+/// What there is to compare: name, before, after. A value without names has an empty one, and is compared with another
+/// such value alone.
+fn pairs(before: Held, after: Held) -> Vec<(String, Value, Value)> {
+    let mut names: Vec<String> = Vec::new();
+    match (&before, &after) {
+        (Held::One(old), Held::One(new)) => {
+            let (mut old, mut new) = (old, new);
+            while let (Value::Seq(one), Value::Seq(other)) = (old, new)
+                && let ([one], [other]) = (one.as_slice(), other.as_slice())
+            {
+                (old, new) = (one, other);
+            }
+            return vec![(String::new(), old.clone(), new.clone())];
+        }
+        (Held::Names(old), Held::Names(new)) => {
+            names.extend(old.keys().cloned());
+            names.extend(new.keys().filter(|name| !old.contains_key(*name)).cloned());
+        }
+        (Held::Names(known), _) | (_, Held::Names(known)) => names.extend(known.keys().cloned()),
+    }
+    names.sort();
+    let pair = |name: String| (before.get(&name), after.get(&name), name);
+    names.into_iter().map(pair).map(|(old, new, name)| (name, old, new)).collect()
 }
 
 pub(crate) fn flatten(map: &Map, prefix: &str, out: &mut IndexMap<String, Value>) {
@@ -257,7 +308,7 @@ impl Metrics {
         let mut found = Vec::new();
         for (revision, values) in &self.revisions {
             for (path, file) in &values.files {
-                let cells = flat(Some(file));
+                let cells = Held::of(Some(file)).into_names();
                 names.extend(cells.keys().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
                 found.push((revision, path, cells));
             }
@@ -351,6 +402,16 @@ mod tests {
             diff.json(),
             r#"{"f": {"a.b": {"old": 1, "new": 3, "diff": 2}, "a.c": {"old": "[1, 'x']", "new": "[2]"}, "n": {"old": null, "new": 1.5}, "t": {"old": true, "new": null}}}"#
         );
+    }
+
+    #[test]
+    fn a_value_without_names_is_compared_with_another_alone() {
+        let says = |old: &str, new: &str| difference(&values(old), &values(new), false).json();
+        assert_eq!(says("[1]", "[3]"), r#"{"f": {"": {"old": 1, "new": 3, "diff": 2}}}"#);
+        assert_eq!(says("word", "'2'"), r#"{"f": {"": {"old": "word", "new": 2}}}"#);
+        assert_eq!(says("a: 1", "5"), r#"{"f": {"a": {"old": 1, "new": "unable to parse"}}}"#);
+        assert_eq!(says("a: 1", "0"), r#"{"f": {"a": {"old": 1, "new": null}}}"#);
+        assert_eq!(difference(&Values::default(), &values("5"), true).json(), "{}");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,11 @@ use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 /// The first files need no directories of their own.
 const FEW: usize = 16;
 const LANES: usize = 8;
-/// So many names are handed out of a new lane before it is tried, and then of one that is fast.
-const FIRST: usize = 4;
+/// So many names are handed out between two trials of a lane.
 const STRETCH: usize = 32;
-/// The most names between two trials where no place is faster than another.
+/// The most of them, where looking for other places did not help.
 const LONGEST: usize = 4096;
-/// How many directories are tried for a lane.
+/// How many places are tried when a lane is slower than it should be.
 const TRIES: usize = 6;
 /// A file made within it is made fast; where nothing is in the way it takes a third of it.
 const FAST: Duration = Duration::from_micros(40);
@@ -32,22 +31,28 @@ pub(crate) struct Lanes {
     dir: PathBuf,
     next: AtomicUsize,
     lanes: [Mutex<Lane>; LANES],
+    /// What a file took in the fastest place that any lane has seen, in nanoseconds.
+    fastest: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
-    dir: PathBuf,
+    /// `None` before its first name.
+    place: Option<PathBuf>,
     /// How many names are handed out before the next trial.
     left: usize,
     /// How many there are between two trials.
     stretch: usize,
-    /// What a file took in the best place that was found.
-    best: Duration,
 }
 
 impl Lanes {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_path_buf(), next: AtomicUsize::new(0), lanes: Default::default() }
+        Self {
+            dir: dir.to_path_buf(),
+            next: AtomicUsize::new(0),
+            lanes: Default::default(),
+            fastest: AtomicU64::new(u64::MAX),
+        }
     }
 
     /// A free name.
@@ -59,39 +64,59 @@ impl Lanes {
             self.look_after(&mut lane, at);
         }
         lane.left -= 1;
-        lane.dir.join(at.to_string())
+        lane.place.as_ref().unwrap_or(&self.dir).join(at.to_string())
     }
 
     /// Lets the lane go on where it is fast, or finds another place for it.
     fn look_after(&self, lane: &mut Lane, at: usize) {
-        if lane.stretch == 0 {
-            spread(&self.dir);
-            *lane = Lane { dir: self.open_dir(), left: FIRST, stretch: STRETCH, best: Duration::ZERO };
-            return;
-        }
-        let took = trial(&lane.dir, at);
-        if took > FAST.max(lane.best * 2) {
-            self.give_up(lane, took, at);
-        }
-        lane.left = lane.stretch;
-    }
-
-    fn give_up(&self, lane: &mut Lane, took: Duration, at: usize) {
-        lane.best = took;
-        for _ in 0..TRIES {
-            let dir = self.open_dir();
-            // the first file in a directory is not like the others
-            trial(&dir, at);
-            let took = trial(&dir, at + 1);
-            if took < lane.best {
-                (lane.dir, lane.best) = (dir, took);
+        let (mut place, took) = match lane.place.take() {
+            Some(place) => {
+                let took = trial(&place, at);
+                (place, took)
             }
-            if lane.best <= FAST {
+            None => {
+                spread(&self.dir);
+                lane.stretch = STRETCH;
+                self.open(at)
+            }
+        };
+        let mut best = took;
+        for _ in 0..self.tries(took) {
+            let (other, took) = self.open(at);
+            if took < best {
+                (place, best) = (other, took);
+            }
+            if best <= FAST {
                 break;
             }
         }
         // a remote file system or a busy disk is slow everywhere, and looking for better places makes it slower
-        lane.stretch = if lane.best > took / 2 { (lane.stretch * 2).min(LONGEST) } else { STRETCH };
+        if best > FAST && best > took / 2 {
+            lane.stretch = (lane.stretch * 2).min(LONGEST);
+        }
+        self.fastest.fetch_min(nanos(best), Ordering::Relaxed);
+        lane.left = lane.stretch;
+        lane.place = Some(place);
+    }
+
+    /// How many other places are worth a trial where a file took so long.
+    fn tries(&self, took: Duration) -> usize {
+        let fastest = self.fastest.load(Ordering::Relaxed);
+        match nanos(took) {
+            _ if took <= FAST => 0,
+            // no slower than elsewhere, as far as is known
+            took if took / 2 <= fastest && fastest != u64::MAX => 1,
+            _ => TRIES,
+        }
+    }
+
+    /// A new place, and how long the making of a file takes there.
+    fn open(&self, at: usize) -> (PathBuf, Duration) {
+        let place = self.open_dir();
+        // the first file in a directory is not like the others
+        drop(File::create_new(place.join(format!("first-{at}"))));
+        let took = trial(&place, at);
+        (place, took)
     }
 
     fn open_dir(&self) -> PathBuf {
@@ -101,12 +126,19 @@ impl Lanes {
     }
 }
 
-/// How long the making of a file takes.
+/// How long the making of a file takes, when nothing else comes in between.
 fn trial(dir: &Path, at: usize) -> Duration {
-    let path = dir.join(format!("trial-{at}"));
-    let start = Instant::now();
-    drop(File::create_new(path));
-    start.elapsed()
+    let one = |number: u8| {
+        let path = dir.join(format!("trial-{at}-{number}"));
+        let start = Instant::now();
+        drop(File::create_new(path));
+        start.elapsed()
+    };
+    one(0).min(one(1))
+}
+
+fn nanos(took: Duration) -> u64 {
+    took.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 /// Asks the file system to put the directories in `dir` far apart; those that cannot do so refuse.

@@ -238,7 +238,7 @@ impl Lister<'_> {
             let Ok(meta) = std::fs::metadata(&path) else { continue };
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             if let Some(name) = name.filter(|_| !ignore.matches(&path, meta.is_dir())) {
-                let exec = meta.is_file() && meta.permissions().mode() & 0o100 != 0;
+                let exec = meta.is_file() && meta.permissions().mode() & fsx::EXEC != 0;
                 found.insert(name, node(meta.is_dir(), exec, Some(meta.len())));
             }
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::fsx::{self, Stat};
+use crate::fsx::{self, EXEC, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::ingest::{SMALL_BYTES, Source};
 use crate::repo::umask;
@@ -215,8 +215,8 @@ impl Workspace<'_> {
     /// Sets the executable bit of a restored file and notes its hash.
     pub(crate) fn remember_file(&mut self, path: &Path, md5: &str, isexec: bool) -> Result<()> {
         let Some(meta) = fsx::metadata(path)? else { return Ok(()) };
-        if isexec && meta.permissions().mode() & 0o100 == 0 {
-            fsx::chmod(path, (meta.permissions().mode() & 0o7777) | 0o100)?;
+        if isexec && meta.permissions().mode() & EXEC == 0 {
+            fsx::chmod(path, (meta.permissions().mode() & 0o7777) | EXEC)?;
         }
         let key = self.key(path);
         let known = Known { md5: md5.to_owned(), stat: Stat::of(&meta), nfiles: 1 };
@@ -257,7 +257,7 @@ struct Stored {
 /// A tracked file of its own has the mode that the umask gives, and `u+x` where it was executable.
 fn plain_mode(path: &Path, isexec: bool, umask: u32) -> Result<()> {
     let meta = fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
-    let wanted = (0o666 & !umask) | if isexec { 0o100 } else { 0 };
+    let wanted = (0o666 & !umask) | if isexec { EXEC } else { 0 };
     if meta.is_file() && meta.nlink() == 1 && meta.permissions().mode() & 0o7777 != wanted {
         fsx::chmod(path, wanted)?;
     }
@@ -285,5 +285,5 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
     } else if linked {
         return Ok(());
     }
-    fsx::chmod(path, (0o666 & !umask()) | (mode & 0o100))
+    fsx::chmod(path, (0o666 & !umask()) | (mode & EXEC))
 }

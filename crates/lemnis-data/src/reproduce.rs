@@ -42,6 +42,9 @@ pub struct Reproduce {
     pub scope: Scope,
     /// Run stages even when nothing changed, and never restore.
     pub force: bool,
+    /// Run stages even when nothing changed, or restore what an earlier run with the same inputs made; what is
+    /// recorded of them does not matter.
+    pub anew: bool,
     /// Run everything that directly depends on a stage that ran.
     pub force_downstream: bool,
     /// Change nothing: only tell what would be run.

@@ -221,8 +221,11 @@ fn extract(value: &Value) -> Option<Value> {
     }
 }
 
-fn is_falsy(value: &Value) -> bool {
+/// What Python takes for nothing.
+pub(crate) fn is_falsy(value: &Value) -> bool {
     match value {
+        Value::Null => true,
+        Value::Seq(items) => items.is_empty(),
         Value::Bool(truth) => !truth,
         Value::Int(number) => *number == 0,
         Value::Float(number) => *number == 0.0,

@@ -272,6 +272,50 @@ fn a_hard_linked_output_is_replaced_and_never_written_through() {
 }
 
 #[test]
+fn a_hard_linked_program_can_still_be_run() {
+    let project = Project::new();
+    project.write(".dvc/config", "[cache]\n    type = hardlink\n");
+    project.write("n", "true\n");
+    // the metric is kept with the run, and holds what the program holds
+    project.write(
+        "dvc.yaml",
+        "stages:\n  s:\n    cmd: cp n o && chmod +x o && cp n m\n    deps: [n]\n    outs: [o]\n    metrics: [{m: {cache: false}}]\n",
+    );
+    let mode = || fs::metadata(project.path().join("o")).expect("stat").permissions().mode() & 0o7777;
+    project.reproduce().expect("reproduces");
+    assert_eq!(mode(), 0o544);
+    assert_eq!(project.status(), "{}");
+    checkout(&project.repo(), &[], CheckoutOptions::default()).expect("checks out");
+    project.add(&["n"]).expect("adds");
+    assert_eq!(mode(), 0o544);
+}
+
+#[test]
+fn a_stage_that_is_defined_anew_runs_or_is_restored() {
+    let project = Project::new();
+    project.write("n", "1\n");
+    let define = |uncached: &str| {
+        project.write(
+            "dvc.yaml",
+            &format!("stages:\n  s:\n    cmd: cat n > o\n    deps: [n]\n    outs: [o{uncached}]\n"),
+        );
+    };
+    let anew = Reproduce { anew: true, ..Reproduce::default() };
+    let run = |how: &Reproduce| {
+        outcome(&project.reproduce_with(how, &mut Seen::default()).expect("reproduces"), "s")
+    };
+    define(": {cache: false}");
+    // a result with an output that is not cached is not kept
+    assert_eq!(
+        [run(&anew), run(&anew), run(&Reproduce::default())],
+        [Outcome::Ran, Outcome::Ran, Outcome::Skipped]
+    );
+    define("");
+    project.remove("o");
+    assert_eq!([run(&anew), run(&anew)], [Outcome::Ran, Outcome::Restored]);
+}
+
+#[test]
 fn comments_and_annotations_of_a_dvc_file_survive() {
     let project = ready();
     let text = project.read("data/raw/t.csv.dvc");

@@ -87,7 +87,7 @@ pub(super) fn begin(
     if how.pull && !start.force {
         pull_inputs(workspace, index, &stage, observer)?;
     }
-    let locked = if start.force { None } else { locked_entry(workspace, &stage)? };
+    let locked = if start.force || how.anew { None } else { locked_entry(workspace, &stage)? };
     // as in DVC a command that is not forced starts with all of its inputs, or not at all
     let lenient = how.allow_missing && (start.force || locked.is_some());
     if let Err(error) = record_inputs(workspace, &mut stage, lenient) {

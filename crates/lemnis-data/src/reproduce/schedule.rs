@@ -156,9 +156,12 @@ impl<'a, 'r> Schedule<'a, 'r> {
         }
         let force = how.force || self.forced.contains(&at);
         let graph = &self.plan.graph;
-        let reasons = match force {
-            true => vec!["it was forced".to_owned()],
-            false => stale::reasons(self.workspace, self.index, graph, at, how.allow_missing)?,
+        let reasons = if force {
+            vec!["it was forced".to_owned()]
+        } else if how.anew {
+            vec!["it was defined anew".to_owned()]
+        } else {
+            stale::reasons(self.workspace, self.index, graph, at, how.allow_missing)?
         };
         if reasons.is_empty() {
             self.finish(at, Outcome::Skipped, "nothing changed", started, observer);

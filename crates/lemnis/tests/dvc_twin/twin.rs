@@ -333,6 +333,23 @@ impl<'j> Twin<'j> {
             self.same_files().map_err(|error| error + &said())?;
             return Ok(Go::On);
         }
+        // with `-f` DVC removes such a directory and then cannot bring it back; Lemnis must have it as it was recorded
+        if matches!(verb, Verb::Checkout { force: true, .. })
+            && ours.code == 0
+            && let Some((_, lost)) = theirs.err.split_once("failed for following targets:")
+        {
+            let status = self.sides[0].lemnis(&["data", "status", "--json"]);
+            let status: Value = serde_json::from_str(&status.out).unwrap();
+            let uncommitted = status["uncommitted"].to_string();
+            let lost = lost.lines().take_while(|line| !line.starts_with("Is your cache"));
+            return match lost
+                .filter(|name| uncommitted.contains(&format!("\"{name}")))
+                .find(|name| !name.is_empty())
+            {
+                None => Ok(Go::Home),
+                Some(name) => Err(format!("{name} is not what was recorded{}", said())),
+            };
+        }
         if class(ours.code) != class(theirs.code) {
             return Err(format!("another exit code{}", said()));
         }
@@ -426,15 +443,17 @@ impl<'j> Twin<'j> {
 
     fn same_files(&self) -> Result<(), String> {
         let [mut ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
-        // where a command takes a part of the graph, DVC goes through a Python set, whose order is any
-        for name in ["dvc.lock", "sub/dvc.lock"] {
-            let [our, their] = [ours.get(name), theirs.get(name)].map(|file| file.map(entries));
-            if let (Some(our), Some(their), Some(file)) = (our, their, theirs.get(name))
-                && our == their
-                && ours.get(name) != Some(file)
-            {
+        // where a command takes a part of the graph, DVC goes through a Python set, whose order is any: entries of
+        // stages and ignored names come in that order
+        for (name, file) in &theirs {
+            let parts = match Path::new(name).file_name().and_then(|name| name.to_str()) {
+                Some("dvc.lock") => entries,
+                Some(".gitignore") => names,
+                _ => continue,
+            };
+            if ours.get(name).is_some_and(|our| our != file && parts(our) == parts(file)) {
                 self.sides[0].write(name, std::str::from_utf8(&file.1).unwrap());
-                ours.insert(name.to_owned(), file.clone());
+                ours.insert(name.clone(), file.clone());
             }
         }
         // DVC's commit takes rights from files that it does not keep
@@ -460,7 +479,11 @@ impl<'j> Twin<'j> {
                 && our.zip(their).is_some_and(|(our, their)| {
                     our.1 == their.1 && format!("{}, hard-linked", our.0) == their.0
                 });
-            if our != their && !(stripped && uncached(name)) && !left_behind {
+            // DVC takes the right to run from a program that is one file with its object
+            let kept_program = our.zip(their).is_some_and(|(our, their)| {
+                our.0 == their.0.replace("file 444, hard-linked", "file 544, hard-linked") && our.1 == their.1
+            });
+            if our != their && !(stripped && uncached(name)) && !left_behind && !kept_program {
                 let show = |file: Option<&(String, Vec<u8>)>| match file {
                     None => "nothing".to_owned(),
                     Some((kind, content)) => format!("{kind} {}", String::from_utf8_lossy(content)),
@@ -525,6 +548,13 @@ fn entries(file: &(String, Vec<u8>)) -> Vec<String> {
     }
     entries.sort();
     entries
+}
+
+/// The lines of a `.gitignore`, in one order.
+fn names(file: &(String, Vec<u8>)) -> Vec<String> {
+    let mut lines: Vec<String> = String::from_utf8_lossy(&file.1).lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
 }
 
 /// DVC has 1 and 255 for failures alike.

@@ -123,7 +123,8 @@ fn add(context: &Context, arguments: &Add) -> Result<u8, Failure> {
         output::line(format!("{GOOD}✓{GOOD:#} stage '{name}' is in dvc.yaml"));
     }
     if arguments.run {
-        let request = Reproduce { targets: vec![name], scope: Scope::Single, ..Reproduce::default() };
+        let request =
+            Reproduce { targets: vec![name], scope: Scope::Single, anew: true, ..Reproduce::default() };
         Watcher::new(context, repo.root().to_path_buf()).reproduce(&repo, &request)?;
     }
     Ok(0)
