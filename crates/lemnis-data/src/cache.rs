@@ -44,6 +44,7 @@ pub(crate) struct Cache {
 /// Objects written under temporary names, not yet visible.
 pub(crate) struct Batch<'a> {
     pub(crate) cache: &'a Cache,
+    pub(crate) shelf: Shelf<'a>,
     /// Where they are written.
     holder: Option<(TempDir, Arc<Lanes>)>,
     /// Finished files and where they go.
@@ -178,14 +179,13 @@ impl Cache {
         }
         let path = self.object_path(name, md5);
         let Some(meta) = fsx::metadata(&path)? else { return Ok(false) };
-        let mode = meta.permissions().mode();
-        if fsx::is_sound(mode) {
+        if meta.permissions().mode() & 0o7777 == OBJECT_MODE {
             return Ok(true);
         }
         let name = if md5.ends_with(".dir") { HashName::Md5 } else { name };
         let actual = hash::md5_file(&path, name)?;
         if actual == md5.trim_end_matches(".dir") {
-            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(OBJECT_MODE | mode & EXEC));
+            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(OBJECT_MODE));
             return Ok(true);
         }
         fsx::remove(&path)?;
@@ -227,13 +227,24 @@ impl Cache {
     }
 
     pub(crate) fn batch(&self) -> Batch<'_> {
-        Batch { cache: self, holder: None, pending: Vec::new(), names: Mutex::default() }
+        let shelf = self.shelf(HashName::Md5);
+        Batch { cache: self, shelf, holder: None, pending: Vec::new(), names: Mutex::default() }
     }
 }
 
 impl Shelf<'_> {
     /// As [`Cache::has`].
     pub(crate) fn holds(&self, md5: &str) -> Result<bool> {
+        self.finds(md5, &[OBJECT_MODE])
+    }
+
+    /// The same for content that is to be stored: an object that is a program of the workspace as well, by a link,
+    /// stays one, as in DVC.
+    pub(crate) fn stores(&self, md5: &str) -> Result<bool> {
+        self.finds(md5, &[OBJECT_MODE, OBJECT_MODE | EXEC])
+    }
+
+    fn finds(&self, md5: &str, modes: &[u32]) -> Result<bool> {
         let Some(dir) = self.dir.as_ref().filter(|_| hash::is_oid(md5)) else {
             return self.cache.has(self.name, md5);
         };
@@ -243,7 +254,7 @@ impl Shelf<'_> {
         match statat(dir, &key[..=md5.len()], AtFlags::empty()) {
             Ok(stat) => {
                 let sound = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-                    && fsx::is_sound(stat.st_mode);
+                    && modes.contains(&(stat.st_mode & 0o7777));
                 if sound { Ok(true) } else { self.cache.has(self.name, md5) }
             }
             Err(Errno::NOENT) => Ok(false),
@@ -256,7 +267,7 @@ impl Batch<'_> {
     /// Whether the caller is to make the object: nobody else does, and the cache lacks it.
     pub(crate) fn claims(&self, md5: &str) -> Result<bool> {
         let first = self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(md5.to_owned());
-        Ok(first && !self.cache.has(HashName::Md5, md5)?)
+        Ok(first && !self.shelf.stores(md5)?)
     }
 
     /// Names on the cache's file system for files in the making.

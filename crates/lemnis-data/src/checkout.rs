@@ -2,6 +2,7 @@
 //!
 //! Everything is judged before anything is touched: with unsaved content in the way, nothing changes.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -74,6 +75,16 @@ struct Step {
 /// cannot be restored, or were never recorded, do not keep others from it. Without targets, outputs that were linked earlier and
 /// that no stage has any more are removed.
 pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Result<CheckedOut> {
+    bring(repo, targets, options, &HashSet::new())
+}
+
+/// [`checkout`] of all but the outputs at `except`.
+pub(crate) fn bring(
+    repo: &Repo,
+    targets: &[String],
+    options: CheckoutOptions,
+    except: &HashSet<PathBuf>,
+) -> Result<CheckedOut> {
     let mut workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
     if options.with_deps {
@@ -85,7 +96,9 @@ pub fn checkout(repo: &Repo, targets: &[String], options: CheckoutOptions) -> Re
     let mut steps = Vec::new();
     let (mut unsaved, mut unrecorded) = (Vec::new(), Vec::new());
     for one in &selected {
-        for (out, inner) in one.outs(&index.stages[one.at]).filter(|(out, _)| out.cache) {
+        for (out, inner) in
+            one.outs(&index.stages[one.at]).filter(|(out, _)| out.cache && !except.contains(&out.path))
+        {
             let Some(recorded) = &out.recorded else {
                 if inner.is_none() {
                     let lost = workspace.unsaved(&out.path, HashName::Md5, &cache)?;

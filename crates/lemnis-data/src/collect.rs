@@ -228,7 +228,7 @@ pub(crate) fn want(repo: &Repo, stage: &Stage, out: &Out, parts: Option<Vec<Stri
 }
 
 /// The targets with shell patterns replaced by the paths that match.
-fn expand(repo: &Repo, selection: &Selection) -> Result<Vec<String>> {
+pub(crate) fn expand(repo: &Repo, selection: &Selection) -> Result<Vec<String>> {
     if !selection.glob {
         return Ok(selection.targets.clone());
     }

@@ -19,12 +19,6 @@ pub(crate) const SYNC_EACH: usize = 16;
 /// The mode that says that an object is sound.
 pub(crate) const OBJECT_MODE: u32 = 0o444;
 
-/// Whether a file of this mode is sound for an object. Where the workspace has hard links, an object that is
-/// a program may be run too: DVC takes that right away again when it looks at the object next.
-pub(crate) fn is_sound(mode: u32) -> bool {
-    mode & 0o7777 & !EXEC == OBJECT_MODE
-}
-
 /// The bit that makes a tracked file a program.
 pub(crate) const EXEC: u32 = 0o100;
 

@@ -13,7 +13,7 @@ use crate::fsx;
 use crate::ignore::Ignore;
 
 /// The `.gitignore` lines that an operation added, to be taken back when it fails.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Added(Vec<PathBuf>);
 
 /// The work tree that holds `dir`, by looking for `.git` upwards.

@@ -39,8 +39,7 @@ struct Taken {
 impl Batch<'_> {
     /// Stores files and returns their hashes; `task` hears of each.
     pub(crate) fn take(&mut self, sources: &[Source<'_>], task: &Task<'_>) -> Result<Vec<String>> {
-        let shelf = self.cache.shelf(HashName::Md5);
-        let there = |source: &Source<'_>| source.known.map_or(Ok(false), |md5| shelf.holds(md5));
+        let there = |source: &Source<'_>| source.known.map_or(Ok(false), |md5| self.shelf.stores(md5));
         let there: Vec<bool> = match sources.len() {
             0..64 => sources.iter().map(there).collect::<Result<_>>()?,
             _ => sources.par_iter().with_min_len(64).map(there).collect::<Result<_>>()?,

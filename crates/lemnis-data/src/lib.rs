@@ -129,7 +129,7 @@ pub use remote::{OpenError, OpenStore, OpenedStore, Progress as TransferProgress
 pub use repo::{About, InitOptions, Repo};
 pub use reproduce::{Observer, OnError, Outcome, Reproduce, Scope, StageOutcome, Stream, reproduce};
 pub use settings::{OptionName, RemoteEntry, Settings};
-pub use stages::{ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stage, list_stages};
+pub use stages::{AddedStage, ListStages, ListedStage, NewOut, NewOutKind, NewStage, add_stage, list_stages};
 pub use status::{DepChange, StageChange, Status, StatusOptions, status};
 pub use tracking::{Removed, remove, set_frozen, unprotect};
 pub use transfer::{Fetched, Pushed, Transfer, cloud_status, fetch, push};

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
-use crate::hash::{HashName, Recorded, TreeFile};
+use crate::hash::{self, HashName, Recorded, TreeFile};
 use crate::walk::{Found, Walked, fingerprint};
 use crate::workspace::Workspace;
 
@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) missing: usize,
     /// How many files are new, replaced and removed.
     pub(crate) counts: [usize; 3],
+    /// Ignored files that stand where a link would be made. As in DVC they stay.
+    kept: usize,
     /// The files that stay, for the hash state.
     stay: Vec<(Found, String)>,
 }
@@ -61,6 +63,7 @@ impl Plan {
             && self.remove_dirs.is_empty()
             && !self.set_exec
             && !self.make_root
+            && self.kept == 0
     }
 
     /// Whether carrying it out changes nothing at all.
@@ -223,12 +226,20 @@ impl Workspace<'_> {
             Err(error) => Some(Err(error)),
         };
         plan.unsaved.extend(doubtful.into_par_iter().filter_map(unsaved).collect::<Result<Vec<_>>>()?);
-        for file in wanted.into_values() {
-            let at = path.join(&file.relpath);
-            if concerns(&at) {
-                plan.counts[0] += 1;
-                plan.make.push((file.md5.clone(), at));
+        let new: Vec<(&TreeFile, PathBuf)> =
+            wanted.into_values().map(|file| (file, path.join(&file.relpath))).collect();
+        let hidden = |(_, at): &(&TreeFile, PathBuf)| plan.was_there && at.symlink_metadata().is_ok();
+        let hidden: Vec<bool> = new.par_iter().with_min_len(FEW).map(hidden).collect();
+        for ((file, at), hidden) in new.into_iter().zip(hidden).filter(|((_, at), _)| concerns(at)) {
+            plan.counts[0] += 1;
+            if hidden && !cache.copies() {
+                plan.kept += 1;
+                continue;
             }
+            if hidden && is_lost(&at, recorded.name, cache)? {
+                plan.unsaved.push(at.clone());
+            }
+            plan.make.push((file.md5.clone(), at));
         }
         plan.make.sort_by(|a, b| a.1.cmp(&b.1));
         if !dirs.is_empty() {
@@ -239,7 +250,7 @@ impl Workspace<'_> {
         }
         plan.counts[2] += dirs.len();
         plan.remove_dirs = dirs;
-        plan.whole = inner.is_none();
+        plan.whole = inner.is_none() && plan.kept == 0;
         Ok(())
     }
 
@@ -315,6 +326,16 @@ impl Workspace<'_> {
         };
         let (found, tree): (Vec<Found>, Vec<TreeFile>) = all.into_iter().map(named).unzip();
         self.remember_dir(path, md5, &found, &tree)
+    }
+}
+
+/// Whether what stands at `path`, which is ignored and thus in no listing, would be lost with it.
+fn is_lost(path: &Path, name: HashName, cache: &Cache) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(!cache.has(name, &hash::md5_file(path, name)?)?),
+        Ok(_) => Ok(true),
+        // a link that leads nowhere
+        Err(_) => Ok(false),
     }
 }
 

@@ -141,8 +141,19 @@ pub enum NewOutKind {
     Plot,
 }
 
+/// A stage that was just added.
+#[derive(Debug)]
+pub struct AddedStage(git::Added);
+
+impl AddedStage {
+    /// Takes the lines out of `.gitignore` again: DVC does so when the first run of the stage fails.
+    pub fn take_back_ignores(self) {
+        git::roll_back(self.0);
+    }
+}
+
 /// Adds a stage to `dvc.yaml` and its cached outputs to `.gitignore`.
-pub fn add_stage(repo: &Repo, new: &NewStage) -> Result<()> {
+pub fn add_stage(repo: &Repo, new: &NewStage) -> Result<AddedStage> {
     let punctuation = |c: char| c.is_ascii_punctuation() && c != '_' && c != '-';
     if new.name.is_empty() || new.name.chars().any(|c| punctuation(c) || c.is_control()) {
         return Err(Error::invalid(format!(
@@ -181,15 +192,16 @@ pub fn add_stage(repo: &Repo, new: &NewStage) -> Result<()> {
     let cached = new.outs.iter().filter(|out| out.cache);
     let cached: Vec<PathBuf> = cached.map(|out| fsx::normalize(&wdir, Path::new(&out.path))).collect();
     let result = write(repo, &cached, &path, &text, &mut lines);
-    if result.is_err() {
+    if let Err(error) = result {
         git::roll_back(lines);
-        return result;
+        return Err(error);
     }
     if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
         let files: Vec<PathBuf> = std::iter::once(path).chain(lines.files()).collect();
         git::add(git_root, &files)?;
     }
-    workspace.close()
+    workspace.close()?;
+    Ok(AddedStage(lines))
 }
 
 fn write(repo: &Repo, cached: &[PathBuf], path: &Path, text: &str, lines: &mut git::Added) -> Result<()> {

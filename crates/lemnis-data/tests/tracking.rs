@@ -339,6 +339,51 @@ fn a_checkout_names_what_was_never_recorded_and_keeps_it() {
 }
 
 #[test]
+fn what_is_ignored_is_not_lost_in_a_checkout() {
+    for kind in ["copy", "hardlink", "symlink"] {
+        let project = Project::new();
+        project.write(".dvc/config", &format!("[cache]\n    type = {kind}\n"));
+        project.write("d/f", "1").write("d/sub/g", "2").add(&["d"]).expect("adds");
+        project.remove("d/sub/g");
+        project.write(".dvcignore", "d/sub\n").write("d/sub/g", "mine");
+        let result = checkout(&project.repo(), &[], CheckoutOptions::default());
+        assert_eq!(result.is_err(), kind == "copy", "{kind}");
+        assert_eq!(project.read("d/sub/g"), "mine", "{kind}");
+        let forced = CheckoutOptions { force: true, ..CheckoutOptions::default() };
+        let done = checkout(&project.repo(), &[], forced).expect("checks out");
+        assert_eq!(done.modified, ["d/"], "{kind}");
+        assert_eq!(project.read("d/sub/g") == "2", kind == "copy", "{kind}");
+    }
+}
+
+#[test]
+fn a_pull_removes_what_no_stage_has_any_more_and_refuses_before_it_changes_anything() {
+    let project = Project::new();
+    let remote = tempfile::tempdir().expect("temp dir");
+    let url = remote.path().display().to_string();
+    project.write(".dvc/config", &format!("[core]\n    remote = r\n['remote \"r\"']\n    url = {url}\n"));
+    let stage = |name: &str| format!("  {name}: {{cmd: echo {name} > {name}, outs: [{name}]}}\n");
+    project
+        .write("dvc.yaml", &format!("stages:\n{}{}", stage("a"), stage("b")))
+        .reproduce()
+        .expect("reproduces");
+    project.write("dvc.yaml", &format!("stages:\n{}", stage("b")));
+    let pull = |targets: &[&str]| {
+        let mut request = Transfer::default();
+        request.selection.targets = targets.iter().map(|target| (*target).to_owned()).collect();
+        lemnis_data::pull(&project.repo(), &request, false, false, &Directories, &Directories)
+    };
+    assert!(pull(&["b"]).expect("pulls").checkout.deleted.is_empty() && project.has("a"));
+    assert_eq!(pull(&[]).expect("pulls").checkout.deleted, ["a"]);
+    assert!(!project.has("a"));
+    project.write("c", "1").add(&["c"]).expect("adds");
+    project.remove("c");
+    project.write("b", "mine\n");
+    pull(&[]).expect_err("b would be lost");
+    assert!(!project.has("c") && project.read("b") == "mine\n");
+}
+
+#[test]
 fn a_commit_keeps_results_of_outputs_without_a_cache_as_well() {
     let project = Project::new();
     project.write(

@@ -4,7 +4,8 @@ use clap::Args;
 use lemnis_core::ErrorKind;
 use lemnis_data::Repo;
 
-use super::transfer::{Bar, Options, changes, summary, warn_missing};
+use super::checkout::print;
+use super::transfer::{Bar, Options, summary, warn_missing};
 use crate::context::Context;
 use crate::output::{self, Failure};
 use crate::wiring::Clouds;
@@ -39,24 +40,28 @@ pub fn run(context: &Context, arguments: &Pull) -> Result<u8, Failure> {
     let (force, lenient) = (arguments.force, arguments.allow_missing);
     let pulled = lemnis_data::pull(&repo, &request, force, lenient, &Clouds::new(), &bar)?;
     drop(bar);
+    let done = &pulled.checkout;
     warn_missing(context, &pulled.missing);
     if context.json {
         output::json_line(&pulled)?;
     } else if !context.quiet {
-        changes(&pulled.added, &pulled.modified);
+        print(context, false, done)?;
         output::line(summary(&[
             (pulled.fetched as usize, "fetched"),
-            (pulled.modified.len(), "modified"),
-            (pulled.added_files as usize, "added"),
+            (done.stats.modified, "modified"),
+            (done.stats.added, "added"),
+            (done.stats.deleted, "deleted"),
         ]));
     }
-    if pulled.failed.is_empty() && pulled.unrecorded.is_empty() {
+    if done.failed.is_empty() {
         return Ok(0);
     }
+    let (unrecorded, missing): (Vec<&String>, Vec<&String>) =
+        done.failed.iter().partition(|path| done.unrecorded.contains(path));
     let mut failure = Failure::new(ErrorKind::NotFound, "some data could not be checked out");
-    failure.messages.extend(pulled.failed.iter().map(|path| format!("'{path}' is not in the cache")));
-    failure.messages.extend(pulled.unrecorded.iter().map(|path| format!("nothing is recorded of '{path}'")));
-    if pulled.failed.is_empty() {
+    failure.messages.extend(missing.iter().map(|path| format!("'{path}' is not in the cache")));
+    failure.messages.extend(unrecorded.iter().map(|path| format!("nothing is recorded of '{path}'")));
+    if missing.is_empty() {
         return Err(failure.with_hint("run the stages that make it, or go on without it: --allow-missing"));
     }
     Err(failure.with_hint("push it from where it is, or go on without it: --allow-missing"))

@@ -118,14 +118,18 @@ fn add(context: &Context, arguments: &Add) -> Result<u8, Failure> {
         always_changed: arguments.always_changed,
         force: arguments.force,
     };
-    lemnis_data::add_stage(&repo, &new)?;
+    let added = lemnis_data::add_stage(&repo, &new)?;
     if !context.quiet && !context.json {
         output::line(format!("{GOOD}✓{GOOD:#} stage '{name}' is in dvc.yaml"));
     }
     if arguments.run {
         let request =
             Reproduce { targets: vec![name], scope: Scope::Single, anew: true, ..Reproduce::default() };
-        Watcher::new(context, repo.root().to_path_buf()).reproduce(&repo, &request)?;
+        let result = Watcher::new(context, repo.root().to_path_buf()).reproduce(&repo, &request);
+        if let Err(failure) = result {
+            added.take_back_ignores();
+            return Err(failure);
+        }
     }
     Ok(0)
 }

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lemnis_data::{Selection, Transfer, TransferProgress};
 
 use crate::context::Context;
-use crate::output::{self, BAD, Failure, GOOD, WARN};
+use crate::output::{self, BAD, Failure, WARN};
 
 /// Which data, and from or to where.
 #[derive(Args, Debug, Default)]
@@ -126,16 +126,6 @@ pub fn warn_missing(context: &Context, missing: &[String]) {
     anstream::eprintln!("{WARN}warning:{WARN:#} neither the cache nor the remote has the content of:");
     for path in missing {
         anstream::eprintln!("  {path}");
-    }
-}
-
-/// Prints `A  path` and the like.
-pub fn changes(added: &[String], modified: &[String]) {
-    for path in modified {
-        output::line(format!("{WARN}M{WARN:#}\t{path}"));
-    }
-    for path in added {
-        output::line(format!("{GOOD}A{GOOD:#}\t{path}"));
     }
 }
 
