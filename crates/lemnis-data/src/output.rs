@@ -173,6 +173,8 @@ impl Workspace<'_> {
                 plain_mode(path, isexec, self.cache.umask())?;
             }
         } else {
+            // what links to it already may have made it a program
+            self.cache.has(HashName::Md5, md5)?;
             self.cache.link(HashName::Md5, md5, path)?;
         }
         self.remember_file(path, md5, isexec)
@@ -205,6 +207,8 @@ impl Workspace<'_> {
             self.state.note_link(&self.key(path), known);
             return Ok(());
         }
+        let shelf = self.cache.shelf(HashName::Md5);
+        links.par_iter().with_min_len(64).try_for_each(|(md5, _)| shelf.holds(md5).map(drop))?;
         let task = self.repo.task("Linking", links.len());
         self.cache.link_all(HashName::Md5, &links, &task)?;
         drop(task);
