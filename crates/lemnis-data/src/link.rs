@@ -93,7 +93,8 @@ impl Cache {
         let mut failure = io::Error::other("no link type is configured");
         for kind in self.link_types() {
             // an empty file that is linked would make all empty files of the workspace one
-            if *kind == LinkType::Hardlink && md5 != EMPTY && between.hard_link(md5, path) {
+            let kind = if md5 == EMPTY && *kind == LinkType::Hardlink { &LinkType::Copy } else { kind };
+            if *kind == LinkType::Hardlink && between.hard_link(md5, path) {
                 return Ok(());
             }
             let temp = lanes.next();
@@ -110,11 +111,8 @@ impl Cache {
 
     fn make(&self, kind: LinkType, object: &Path, path: &Path, temp: &Path) -> io::Result<()> {
         match kind {
-            LinkType::Hardlink if fs::metadata(object)?.len() > 0 => {
-                return hard_link(object, path, temp);
-            }
+            LinkType::Hardlink => return hard_link(object, path, temp),
             LinkType::Symlink => std::os::unix::fs::symlink(object, temp)?,
-            LinkType::Hardlink => drop(fsx::create_new(temp)?),
             LinkType::Reflink if !self.copier().may_share() => return Err(io::ErrorKind::Unsupported.into()),
             LinkType::Reflink => {
                 if !self.copier().share(&File::open(object)?, &fsx::create_new(temp)?) {

@@ -106,7 +106,7 @@ pub fn list(source: &Source, options: &ListOptions, tree: bool) -> Result<Vec<Li
     let repo = &source.repo;
     let index = Index::load(repo)?;
     let contents = Contents::new(repo, &index);
-    let mut lister = Lister { contents, dvc_only: false, trees: HashMap::new() };
+    let mut lister = Lister { contents, dvc_only: options.dvc_only, trees: HashMap::new() };
     let base = match &options.path {
         Some(path) => fsx::normalize(&source.base, Path::new(path)),
         None => repo.root().to_path_buf(),
@@ -115,9 +115,7 @@ pub fn list(source: &Source, options: &ListOptions, tree: bool) -> Result<Vec<Li
         return Err(Error::invalid(format!("'{}' lies outside the repository", base.display())));
     }
     let missing = || Error::Missing { what: "path", path: options.path.clone().unwrap_or_default() };
-    // What is named itself is told as the disk has it; what lies below may be tracked data only.
     let info = lister.info(&base)?.ok_or_else(missing)?;
-    lister.dvc_only = options.dvc_only;
     let name = options.path.clone().unwrap_or_else(|| ".".to_owned());
     if tree {
         let mut top = Listed { path: name, ..info };
@@ -158,13 +156,14 @@ fn flatten(entries: Vec<Listed>, prefix: &str, depth: Option<usize>, level: usiz
 
 struct Lister<'a> {
     contents: Contents<'a>,
+    /// Tracked data alone; what is named itself is told as the disk has it all the same.
     dvc_only: bool,
     trees: HashMap<PathBuf, Vec<TreeFile>>,
 }
 
 impl Lister<'_> {
     fn below(&mut self, dir: &Path, depth: Option<usize>, level: usize) -> Result<Vec<Listed>> {
-        let mut entries: Vec<Listed> = self.children(dir)?.into_values().collect();
+        let mut entries: Vec<Listed> = self.children(dir, self.dvc_only)?.into_values().collect();
         if depth.is_none_or(|depth| level < depth) {
             for entry in entries.iter_mut().filter(|entry| entry.isdir) {
                 entry.contents = self.below(&dir.join(&entry.path), depth, level + 1)?;
@@ -179,11 +178,11 @@ impl Lister<'_> {
             return Ok(Some(node(true, false, size_on_disk(path))));
         }
         let Some((parent, name)) = path.parent().zip(path.file_name()) else { return Ok(None) };
-        Ok(self.children(parent)?.remove(&*name.to_string_lossy()))
+        Ok(self.children(parent, false)?.remove(&*name.to_string_lossy()))
     }
 
-    fn children(&mut self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
-        let mut found = if self.dvc_only { BTreeMap::new() } else { self.plain(dir)? };
+    fn children(&mut self, dir: &Path, dvc_only: bool) -> Result<BTreeMap<String, Listed>> {
+        let mut found = if dvc_only { BTreeMap::new() } else { self.plain(dir)? };
         for (name, tracked) in self.tracked(dir)? {
             match found.get_mut(&name) {
                 Some(plain) => {

@@ -14,6 +14,7 @@
 
 mod case;
 mod model;
+mod same;
 mod side;
 #[path = "../support/mod.rs"]
 mod support;

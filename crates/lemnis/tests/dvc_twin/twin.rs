@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::case::{Case, Step, Verb};
 use crate::model::{CONTENTS, FILES, FIRST_FILES, IGNORES, LEAVES, Model, PARAMS, SCRIPT, TRACKED, VALUES};
+use crate::same::{breaks_down, class, entries, named, names, normal, sorted};
 use crate::side::{Files, Side};
 use crate::support::judge::{Answer, Judge};
 use crate::words::{Line, line};
@@ -374,7 +375,7 @@ impl<'j> Twin<'j> {
             return Err(format!("ran {our_log:?}, dvc {their_log:?}{}", said()));
         }
         let sorted = |text: &str| {
-            let mut lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+            let mut lines: Vec<String> = named(text).lines().map(|line| line.trim_end().to_owned()).collect();
             lines.sort();
             lines
         };
@@ -532,63 +533,6 @@ impl<'j> Twin<'j> {
         }
         Ok(Go::On)
     }
-}
-
-/// Whether DVC came to an end of its own, or refuses what Lemnis need not refuse.
-fn breaks_down(answer: &Answer) -> bool {
-    ["unexpected error", "parametrized stage"].iter().any(|text| answer.err.contains(text))
-}
-
-/// The entries of a `dvc.lock`, in one order.
-fn entries(file: &(String, Vec<u8>)) -> Vec<String> {
-    let text = String::from_utf8_lossy(&file.1);
-    let mut entries: Vec<String> = Vec::new();
-    for line in text.lines() {
-        match entries.last_mut() {
-            Some(entry) if line.starts_with("   ") => *entry += line,
-            _ => entries.push(line.to_owned()),
-        }
-    }
-    entries.sort();
-    entries
-}
-
-/// The lines of a `.gitignore`, in one order.
-fn names(file: &(String, Vec<u8>)) -> Vec<String> {
-    let mut lines: Vec<String> = String::from_utf8_lossy(&file.1).lines().map(str::to_owned).collect();
-    lines.sort();
-    lines
-}
-
-/// DVC has 1 and 255 for failures alike.
-fn class(code: i32) -> i32 {
-    if code == 255 { 1 } else { code }
-}
-
-/// JSON with lists in one order, for DVC prints sets; anything else line by line.
-fn normal(text: &str) -> Value {
-    sorted(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned())))
-}
-
-/// Lists and mappings in one order.
-fn sorted(mut value: Value) -> Value {
-    fn sort(value: &mut Value) {
-        match value {
-            Value::Array(items) => {
-                items.iter_mut().for_each(sort);
-                items.sort_by_key(ToString::to_string);
-            }
-            Value::Object(map) => {
-                // each has its own words
-                map.remove("msg");
-                map.values_mut().for_each(sort);
-                map.sort_keys();
-            }
-            _ => {}
-        }
-    }
-    sort(&mut value);
-    value
 }
 
 fn toggle(list: &mut Vec<u8>, item: u8) {
