@@ -37,6 +37,9 @@ pub(crate) fn load_text(repo: &Repo, path: &Path, text: &str) -> Result<Vec<Stag
     fields(&root, &file, "the file", &TOP)?;
     sections::check(&root, &file)?;
     let loader = Loader::new(repo, &file, path, &root)?;
+    for section in DECLARING.iter().filter_map(|name| root.get(name)) {
+        loader.value(&loader.context, section, Place::Text)?;
+    }
     let Some(stages) = root.get("stages").filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
     let Kind::Map(stages) = &stages.kind else {
         return Err(At { file: &file, line: stages.line }.error("'stages' must be a mapping"));

@@ -12,22 +12,18 @@ use crate::yaml::{Key, Map, Value};
 /// What a parameter file holds; `None` when it is not there.
 pub(crate) fn read(repo: &Repo, path: &Path) -> Result<Option<Map>> {
     let file = repo.show(path);
-    let malformed = |line, message: String| Error::Malformed { file: file.clone(), line, message };
     if !repo.has(path)? {
         return Ok(None);
     }
     let Some(text) = repo.read_text(path)? else { return Ok(None) };
     let value = datafile::read(path, &file, &text)?;
     match value {
-        Value::Map(map) => {
-            if let Some(text) = find_date(&Value::Map(map.clone())) {
-                let line = text_line(&text, &repo.read_text(path)?.unwrap_or_default());
-                return Err(malformed(line, format!("the date {text} is not supported, quote it")));
-            }
-            Ok(Some(map))
-        }
+        Value::Map(map) => Ok(Some(map)),
         Value::Null => Ok(Some(Map::new())),
-        other => Err(malformed(1, format!("parameters must be a mapping, not {}", other.type_name()))),
+        other => {
+            let message = format!("parameters must be a mapping, not {}", other.type_name());
+            Err(Error::Malformed { file, line: 1, message })
+        }
     }
 }
 
@@ -120,6 +116,11 @@ pub(crate) fn values(repo: &Repo, dep: &ParamDep) -> Result<Map> {
             format!("{shown} lacks the parameters {}", missing.join(", ")),
             "add them, or take them out of the stage's params in dvc.yaml",
         ));
+    }
+    if let Some(date) = values.values().find_map(find_date) {
+        let line = text_line(&date, &repo.read_text(&dep.path)?.unwrap_or_default());
+        let message = format!("the date {date} cannot be recorded, quote it");
+        return Err(Error::Malformed { file: shown, line, message });
     }
     Ok(values)
 }

@@ -175,6 +175,13 @@ pub(crate) fn resolve(repo: &Repo, wdir: &Path, text: &str, what: &str, at: &At<
     Ok(path)
 }
 
+/// How a path of a definition is recorded: as it is written, but for an absolute one inside the repository.
+pub(crate) fn def_path(repo: &Repo, wdir: &Path, text: &str) -> String {
+    let path = fsx::normalize(wdir, Path::new(text));
+    let is_moved = Path::new(text).is_absolute() && path.starts_with(repo.root()) && path != repo.root();
+    if is_moved { fsx::relative(&path, wdir) } else { text.to_owned() }
+}
+
 /// A place in a file, for errors.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'a> {

@@ -14,7 +14,7 @@ use crate::reproduce::{Pick, pick};
 use crate::stage::{OutKind, Stage};
 use crate::workspace::Workspace;
 use crate::yaml::{Key, Map, Node, Value, parse, put_stage};
-use crate::{dvcyaml, fsx, git};
+use crate::{dvcyaml, fsx, git, stage};
 
 const DEFAULT_PARAMS: &str = "params.yaml";
 const MAX_DESCRIPTION: usize = 80;
@@ -221,11 +221,7 @@ fn write(repo: &Repo, cached: &[PathBuf], path: &Path, text: &str, lines: &mut g
 
 /// The stage's definition in DVC's order of keys.
 fn body(repo: &Repo, new: &NewStage, wdir: &Path) -> Map {
-    let def_path = |text: &str| {
-        let path = fsx::normalize(wdir, Path::new(text));
-        let local = !text.contains("://") && path.starts_with(repo.root());
-        if local { fsx::relative(&path, wdir) } else { text.to_owned() }
-    };
+    let def_path = |text: &str| stage::def_path(repo, wdir, text);
     let mut body = Map::new();
     let mut put = |key: &str, value: Value| drop(body.insert(Key::from(key), value));
     if let Some(desc) = new.desc.as_deref().filter(|desc| !desc.is_empty()) {

@@ -287,6 +287,40 @@ fn a_hard_linked_program_can_still_be_run() {
 }
 
 #[test]
+fn paths_are_recorded_as_they_are_written() {
+    let project = Project::new();
+    project.write("n", "1\n").write("d/f", "2\n").write("t.toml", "x = 1\nday = 1979-05-27\n");
+    project.write(
+        "dvc.yaml",
+        "stages:\n  s:\n    cmd: cat n > o\n    deps: [./n, d/, d/../n, ./n]\n    outs: [./o, ./o]\n    params: [./t.toml: [x]]\n",
+    );
+    project.reproduce().expect("a date that nobody asks for is in nobody's way");
+    let lock = project.read("dvc.lock");
+    let paths: Vec<&str> = lock.lines().filter_map(|line| line.trim().strip_prefix("- path: ")).collect();
+    assert_eq!(paths, ["./n", "./n", "d/", "d/../n", "./o"]);
+    assert!(lock.contains("./t.toml:\n        x: 1\n"), "{lock}");
+    assert_eq!(project.status(), "{}");
+    assert_eq!(outcome(&project.reproduce().expect("reproduces"), "s"), Outcome::Skipped);
+    project.write("dvc.yaml", "stages:\n  s:\n    cmd: echo 1\n    params: [t.toml: [day]]\n");
+    assert!(project.reproduce().expect_err("no date is recorded").to_string().contains("1979-05-27"));
+}
+
+#[test]
+fn truths_in_names_are_spelt_as_python_does_where_they_come_from_an_expression() {
+    let project = Project::new();
+    project.write("params.yaml", "b: true\nbs: [true, false]\n");
+    project.write(
+        "dvc.yaml",
+        "stages:\n  a: {foreach: '${bs}', do: {cmd: 'echo ${item}'}}\n  l: {foreach: [true, '${b}'], do: {cmd: echo}}\n  m: {matrix: {x: ['${b}'], y: [false]}, cmd: echo}\n",
+    );
+    let names: Vec<String> =
+        pipeline(&project.repo()).expect("reads").stages.into_iter().map(|stage| stage.name).collect();
+    assert_eq!(names, ["a@True", "a@False", "l@true", "l@True", "m@True-false"]);
+    project.write("dvc.yaml", "stages: {}\nplots: ['${missing}']\n");
+    assert!(pipeline(&project.repo()).is_err());
+}
+
+#[test]
 fn a_stage_that_is_defined_anew_runs_or_is_restored() {
     let project = Project::new();
     project.write("n", "1\n");

@@ -1,5 +1,6 @@
 //! One stage of `dvc.yaml`: its shape is checked as written, then its strings are interpolated.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -78,18 +79,20 @@ impl Loader<'_> {
         if stage.cmd.is_none() {
             return Err(at.error(format!("{what} has no 'cmd'")));
         }
+        // an output that is named twice is one
+        let mut seen = HashSet::new();
+        stage.outs.retain(|out| seen.insert((out.path.clone(), out.kind == OutKind::Out)));
         self.check_paths(&stage, line)?;
         Ok(stage)
     }
 
     fn check_paths(&self, stage: &Stage, line: usize) -> Result<()> {
         let name = stage.name.as_deref().unwrap_or_default();
-        let mut seen: IndexMap<&Path, &str> = IndexMap::new();
-        let deps = stage.deps.iter().map(|dep| (dep.path.as_path(), dep.def_path.as_str()));
-        let outs = stage.outs.iter().map(|out| (out.path.as_path(), out.def_path.as_str()));
-        for (path, text) in deps.chain(outs) {
-            if seen.insert(path, text).is_some() {
-                return Err(self.at(line).error(format!("stage '{name}' names '{text}' twice")));
+        let mut seen: HashSet<&Path> = stage.deps.iter().map(|dep| dep.path.as_path()).collect();
+        for out in &stage.outs {
+            if !seen.insert(&out.path) {
+                let message = format!("stage '{name}' names '{}' twice", out.def_path);
+                return Err(self.at(line).error(message));
             }
         }
         Ok(())
@@ -137,15 +140,10 @@ impl Loader<'_> {
         for item in stage::list(node, self.file, "'deps'")? {
             let text = self.text(context, item, "a dependency")?;
             let path = stage::resolve(self.repo, wdir, &text, "dependency", &self.at(item.line))?;
-            let def_path = self.def_path(&text, &path, wdir);
+            let def_path = stage::def_path(self.repo, wdir, &text);
             deps.push(Dep { def_path, path, from_repo: false, versioned: false, recorded: None });
         }
         Ok(deps)
-    }
-
-    /// Paths inside the repository are recorded in normal form relative to the working directory.
-    fn def_path(&self, text: &str, path: &Path, wdir: &Path) -> String {
-        if path.starts_with(self.repo.root()) { fsx::relative(path, wdir) } else { text.to_owned() }
     }
 
     fn params(&self, context: &Context, wdir: &Path, node: &Node) -> Result<Vec<ParamDep>> {
@@ -195,7 +193,7 @@ impl Loader<'_> {
             }
             let path = stage::resolve(self.repo, wdir, &file, "dependency", &self.at(node.line))?;
             out.push(ParamDep {
-                def_path: self.def_path(&file, &path, wdir),
+                def_path: stage::def_path(self.repo, wdir, &file),
                 path,
                 keys: distinct,
                 recorded: None,
@@ -236,7 +234,7 @@ impl Loader<'_> {
         kind: OutKind,
     ) -> Result<Out> {
         let path = stage::resolve(self.repo, wdir, text, "output", &self.at(line))?;
-        let def_path = fsx::relative(&path, wdir);
+        let def_path = stage::def_path(self.repo, wdir, text);
         let (remote, push) = (None, true);
         let mut out = Out {
             def_path,

@@ -5,7 +5,7 @@
 use super::Loader;
 use crate::error::Result;
 use crate::stage::{Stage, fields};
-use crate::template::{Place, spell};
+use crate::template::{Place, is_templated, spell};
 use crate::yaml::{Key, Kind, Map, Node, Value};
 
 /// The most stages that one group may generate.
@@ -67,7 +67,10 @@ impl Loader<'_> {
                 .collect(),
             Value::Seq(items) => {
                 let composite = items.iter().any(is_composite);
-                let key = |at: usize, item: &Value| if composite { at.to_string() } else { spell(item) };
+                let key = |at: usize, item: &Value| match composite {
+                    true => at.to_string(),
+                    false => fragment(item, is_literal(node.get("foreach"), at)),
+                };
                 items
                     .into_iter()
                     .enumerate()
@@ -109,7 +112,7 @@ impl Loader<'_> {
                     let mut fragments = fragments.clone();
                     fragments.push(match is_composite(item) {
                         true => format!("{}{index}", axis.text),
-                        false => spell(item),
+                        false => fragment(item, is_literal(Some(values), index)),
                     });
                     let mut chosen = chosen.clone();
                     chosen.insert(axis.clone(), item.clone());
@@ -125,6 +128,23 @@ impl Loader<'_> {
             (key, Map::from(item))
         });
         Ok(named.collect())
+    }
+}
+
+/// Whether the list's item stands there as it is, and is not what an expression stands for.
+fn is_literal(list: Option<&Node>, at: usize) -> bool {
+    match list.map(|list| &list.kind) {
+        Some(Kind::Seq(items)) => items.get(at).is_some_and(|item| !is_templated(&item.to_value())),
+        _ => false,
+    }
+}
+
+/// A scalar in the name of a stage. As in DVC a truth that an expression stands for is spelt as Python spells it.
+fn fragment(item: &Value, literal: bool) -> String {
+    match item {
+        Value::Bool(true) if !literal => "True".to_owned(),
+        Value::Bool(false) if !literal => "False".to_owned(),
+        other => spell(other),
     }
 }
 

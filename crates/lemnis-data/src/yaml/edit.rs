@@ -4,6 +4,7 @@
 //! the document is written afresh. So a rewrite never stores anything but the wanted value.
 
 use super::emit::{emit, emit_shared};
+use super::flow;
 use super::read::{Kind, Members, Node, parse};
 use super::shared::Shared;
 use super::style::Style;
@@ -85,12 +86,12 @@ fn splice_stage(text: &str, stages: &Node, name: &str, body: &Value, after_comme
     let (start, end) = match map.get(name) {
         Some((key, value)) if starts_line(text, key) => {
             let start = text[..key.start].rfind('\n').map_or(0, |at| at + 1);
-            (start, line_end(text, content_end(value).max(key.end)))
+            (start, line_end(text, content_end(text, value).max(key.end)))
         }
         Some(_) => return None,
         None => {
             let (_, (key, value)) = map.last()?;
-            let mut at = line_end(text, content_end(value).max(key.end));
+            let mut at = line_end(text, content_end(text, value).max(key.end));
             let passed = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
             if after_comments {
                 at += text[at..].split_inclusive('\n').take_while(passed).map(str::len).sum::<usize>();
@@ -116,7 +117,7 @@ fn same_order(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn same(a: &Value, b: &Value) -> bool {
+pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Map(a), Value::Map(b)) => {
             a.len() == b.len() && a.iter().all(|(key, x)| b.get(key).is_some_and(|y| same(x, y)))
@@ -127,10 +128,11 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-struct Edit {
-    start: usize,
-    end: usize,
-    text: String,
+/// `text` instead of what stands between two places.
+pub(super) struct Edit {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) text: String,
 }
 
 fn apply(text: &str, mut edits: Vec<Edit>) -> String {
@@ -149,14 +151,15 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     out
 }
 
-fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit>) -> bool {
+pub(super) fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit>) -> bool {
     match (&node.kind, wanted) {
         (Kind::Map(old), Value::Map(new)) if !node.inline => map_diff(text, node, old, new, edits),
         (Kind::Seq(old), Value::Seq(new)) if old.len() == new.len() && !node.inline => {
             old.iter().zip(new).all(|(old, new)| diff(text, old, new, edits))
         }
         _ if same(&node.to_value(), wanted) => true,
-        (Kind::Seq(_), Value::Seq(new)) if node.inline => match flow(new) {
+        (Kind::Map(old), Value::Map(new)) => flow::map_diff(text, node, old, new, edits),
+        (Kind::Seq(_), Value::Seq(new)) if node.inline => match flow::list(new) {
             Some(text) => {
                 edits.push(Edit { start: node.start, end: node.end, text });
                 true
@@ -197,7 +200,7 @@ fn map_diff(text: &str, node: &Node, old: &Members, new: &Map, edits: &mut Vec<E
         return true;
     }
     let Some((_, (_, last))) = old.last() else { return false };
-    let at = line_end(text, content_end(last));
+    let at = line_end(text, content_end(text, last));
     let mut block = indented(&Value::Map(added), node.column);
     if !text[..at].ends_with('\n') {
         block.insert(0, '\n');
@@ -219,7 +222,7 @@ fn replace_entry(
         return false;
     }
     let start = text[..key_node.start].rfind('\n').map_or(0, |at| at + 1);
-    let end = line_end(text, content_end(value).max(key_node.end));
+    let end = line_end(text, content_end(text, value).max(key_node.end));
     let replacement = match wanted {
         Some(wanted) => {
             let single: Map = std::iter::once((key.clone(), wanted.clone())).collect();
@@ -236,13 +239,31 @@ fn starts_line(text: &str, node: &Node) -> bool {
     text[start..node.start].trim().is_empty()
 }
 
-fn content_end(node: &Node) -> usize {
+fn content_end(text: &str, node: &Node) -> usize {
     match &node.kind {
-        Kind::Scalar(_) => node.end,
+        Kind::Scalar(_) => scalar_end(text, node),
         _ if node.inline => node.end,
-        Kind::Seq(items) => items.last().map_or(node.end, content_end),
-        Kind::Map(map) => map.last().map_or(node.end, |(_, (key, value))| content_end(value).max(key.end)),
+        Kind::Seq(items) => items.last().map_or(node.end, |item| content_end(text, item)),
+        Kind::Map(map) => {
+            map.last().map_or(node.end, |(_, (key, value))| content_end(text, value).max(key.end))
+        }
     }
+}
+
+/// A block of text reaches to the next token. Comments there are not its own, nor are blank lines without `+` in its
+/// header.
+fn scalar_end(text: &str, node: &Node) -> usize {
+    let whole = &text[node.start..node.end];
+    if node.inline || !whole.contains('\n') {
+        return node.end;
+    }
+    let before = &text[..node.start];
+    let column = node.start - before.rfind('\n').map_or(0, |at| at + 1);
+    let is_own = |line: &&str| line.trim().is_empty() || line.len() - line.trim_start().len() >= column;
+    let (first, rest) = whole.split_at(whole.find('\n').map_or(whole.len(), |at| at + 1));
+    let own = first.len() + rest.split_inclusive('\n').take_while(is_own).map(str::len).sum::<usize>();
+    let header = before.trim_end().rsplit(['|', '>']).next().unwrap_or_default();
+    node.start + if header.contains('+') { own } else { whole[..own].trim_end().len() }
 }
 
 fn line_end(text: &str, at: usize) -> usize {
@@ -252,19 +273,12 @@ fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |offset| at + offset + 1)
 }
 
-fn scalar(value: &Value) -> String {
+/// A scalar on one line; empty for one that needs several.
+pub(super) fn scalar(value: &Value) -> String {
     let single: Map = std::iter::once((Key::from("k"), value.clone())).collect();
     let text = emit(&Value::Map(single));
     let body = text.strip_prefix("k:").unwrap_or(&text).trim();
     if body.contains('\n') { String::new() } else { body.to_owned() }
-}
-
-/// A list of scalars in flow style, where that reads back as the same.
-fn flow(items: &[Value]) -> Option<String> {
-    let words: Vec<String> = items.iter().map(scalar).collect();
-    let text = format!("[{}]", words.join(", "));
-    let read = parse(&text, "").ok()?.to_value();
-    same(&read, &Value::Seq(items.to_vec())).then_some(text)
 }
 
 fn indented(value: &Value, indent: usize) -> String {
@@ -320,12 +334,26 @@ mod tests {
     }
 
     #[test]
+    fn a_block_of_text_stays_one_and_what_follows_it_too() {
+        let put = |text: &str, body: &str| put_stage(text, "", "s", &value(body)).expect("puts");
+        let text =
+            "stages:\n  s:\n    cmd: |\n      a\n      b\n\n  # of t\n  t:\n    cmd: >-\n      c\n      d\n";
+        assert_eq!(
+            put(text, "cmd: \"a\\nb\\n\"\nfrozen: true"),
+            text.replace("      b\n", "      b\n    frozen: true\n")
+        );
+        let last = "stages:\n  s:\n    cmd: |+\n      a\n\n\n";
+        assert_eq!(put(last, "cmd: \"a\\n\\n\\n\"\nfrozen: true"), format!("{last}    frozen: true\n"));
+        assert_eq!(put(text, "cmd: e"), text.replace("cmd: |\n      a\n      b\n", "cmd: e\n"));
+    }
+
+    #[test]
     fn a_list_in_flow_style_stays_one() {
         let text = "stages:\n  a:\n    cmd: x\n    deps: [a, b] # f\n";
         let body = value("cmd: x\ndeps: [a, b, 'c, d']\n");
         assert_eq!(
             put_stage(text, "", "a", &body).expect("puts"),
-            "stages:\n  a:\n    cmd: x\n    deps:\n    - a\n    - b\n    - c, d\n"
+            "stages:\n  a:\n    cmd: x\n    deps: [a, b, 'c, d'] # f\n"
         );
         let body = value("cmd: x\ndeps: [a, b, c]\n");
         assert_eq!(put_stage(text, "", "a", &body).expect("puts"), text.replace("[a, b]", "[a, b, c]"));
@@ -333,10 +361,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_edited_in_place_is_written_afresh() {
-        let wanted = value("outs:\n- md5: b\n  path: g\n- path: h\n");
-        assert_eq!(
-            rewrite("{outs: [{md5: a, path: g}]}", &wanted),
-            "outs:\n- md5: b\n  path: g\n- path: h\n"
-        );
+        let wanted = value("a: {b: 2}\nc: {b: 1}\n");
+        assert_eq!(rewrite("a: &x {b: 1}\nc: *x\n", &wanted), "a:\n  b: 2\nc:\n  b: 1\n");
     }
 }

@@ -4,6 +4,7 @@
 mod analysis;
 mod edit;
 mod emit;
+mod flow;
 mod read;
 mod scalar;
 mod shared;
