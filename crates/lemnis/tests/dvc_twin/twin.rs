@@ -440,13 +440,9 @@ impl<'j> Twin<'j> {
         let [ours, theirs] = [0, 1].map(|side| self.sides[side].files(""));
         for name in ours.keys().filter(|name| !theirs.contains_key(*name) && !name.starts_with(".dvc/")) {
             self.sides[0].remove(name);
-            let mut dir = Path::new(name);
-            while let Some(parent) = dir.parent().filter(|dir| !self.sides[1].repo.join(dir).exists()) {
-                // it may hold more
-                fs::remove_dir(self.sides[0].repo.join(parent)).ok();
-                dir = parent;
-            }
         }
+        // with what was in them their directories go, and those that a failed stage left without a file
+        self.each(Side::remove_empty_dirs);
     }
 
     fn same_files(&self) -> Result<(), String> {
