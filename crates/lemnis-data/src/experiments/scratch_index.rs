@@ -19,6 +19,14 @@ pub(crate) struct ScratchIndex<'r> {
     holder: TempDir,
 }
 
+/// With its modification time: by it Git knows which files may have changed within the second in which they were
+/// noted, and looks at their content.
+fn copy_index(from: &Path, to: &Path) -> std::io::Result<()> {
+    let modified = std::fs::metadata(from)?.modified()?;
+    std::fs::copy(from, to)?;
+    std::fs::File::options().write(true).open(to)?.set_modified(modified)
+}
+
 impl<'r> ScratchIndex<'r> {
     /// The user's index with everything that changed in files which Git knows, and with the definitions of
     /// stages that it does not know yet.
@@ -33,7 +41,7 @@ impl<'r> ScratchIndex<'r> {
         let theirs = git(git_root, &["rev-parse", "--git-path", "index"])?;
         let theirs = fsx::normalize(git_root, Path::new(theirs.trim()));
         if theirs.is_file() {
-            std::fs::copy(&theirs, holder.path().join("index")).map_err(Error::io("copy", &theirs))?;
+            copy_index(&theirs, &holder.path().join("index")).map_err(Error::io("copy", &theirs))?;
         }
         let own = Self { git_root, holder };
         own.run(&["add", "--update", "--", ":/"], b"")?;
@@ -127,4 +135,42 @@ fn definitions(repo: &Repo, index: &Index) -> Result<Vec<PathBuf>> {
     files.sort();
     files.dedup();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::environment::Environment;
+    use crate::repo::InitOptions;
+
+    #[test]
+    fn a_change_within_the_second_of_the_commit_is_seen() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let run = |args: &[&str]| {
+            let status = Command::new("git").arg("-C").arg(dir.path()).args(args).status();
+            assert!(status.expect("git runs").success(), "{args:?}");
+        };
+        run(&["init", "-q"]);
+        run(&["config", "core.trustctime", "false"]);
+        let environment = Environment::default();
+        let repo = Repo::init(dir.path(), InitOptions::default(), &environment).expect("initialises");
+        let second = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let at = |path: &str| {
+            let file = File::options().write(true).open(dir.path().join(path)).expect("opens");
+            file.set_modified(second).expect("sets");
+        };
+        fs::write(dir.path().join("params.yaml"), "lr: 1\n").expect("writes");
+        at("params.yaml");
+        run(&["add", "-A"]);
+        at(".git/index");
+        fs::write(dir.path().join("params.yaml"), "lr: 9\n").expect("writes");
+        at("params.yaml");
+        let index = Index::load(&repo).expect("loads");
+        let tree = ScratchIndex::of_workspace(&repo, &index).expect("takes").write_tree().expect("writes");
+        let text = git(dir.path(), &["show", &format!("{tree}:params.yaml")]).expect("shows");
+        assert_eq!(text, "lr: 9\n");
+    }
 }
