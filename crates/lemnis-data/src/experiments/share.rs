@@ -4,20 +4,17 @@
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::experiments::{Baseline, Experiment, NAMESPACE, baselines, experiments, find};
+use crate::experiments::{Baseline, Baselines, Experiment, NAMESPACE, baselines, experiments, find, listed};
 use crate::repo::Repo;
 use crate::revision::{git, no_git};
-use crate::values::RevisionScope;
 
 /// Which experiments to move.
 #[derive(Clone, Debug, Default)]
 pub struct ShareExperiments {
-    /// Their names; none means those of `revs`.
+    /// Their names; none means those of `from`.
     pub names: Vec<String>,
-    /// Those of every commit.
-    pub all_commits: bool,
-    /// Those of these commits; none means the present one.
-    pub revs: Vec<String>,
+    /// The commits that they started from.
+    pub from: Baselines,
     /// Replace what differs on the other side.
     pub force: bool,
 }
@@ -62,11 +59,11 @@ fn chosen(
     which: &ShareExperiments,
     remote: &str,
 ) -> Result<Vec<Experiment>> {
-    if which.all_commits && which.names.is_empty() {
+    if which.from.scope.commits && which.names.is_empty() {
         return Ok(all);
     }
     if which.names.is_empty() {
-        let commits = baselines(repo, RevisionScope::default(), &which.revs)?;
+        let commits = baselines(repo, &which.from)?;
         return Ok(all.into_iter().filter(|one| commits.contains_key(&one.baseline)).collect());
     }
     let head = repo.resolve("HEAD")?;
@@ -144,23 +141,9 @@ fn sort(from: Vec<Experiment>, to: &[Experiment], force: bool) -> (Shared, Vec<S
     (shared, refspecs)
 }
 
-/// The experiments on a Git remote by the commit that they started from: of the present one, of `revs`, or all.
-pub fn list_remote_experiments(
-    repo: &Repo,
-    remote: &str,
-    scope: RevisionScope,
-    revs: &[String],
-) -> Result<Vec<Baseline>> {
-    let all = on_remote(repo, remote)?;
-    if !scope.commits {
-        return Ok(Baseline::group(all, baselines(repo, scope, revs)?));
-    }
-    let mut commits: indexmap::IndexMap<String, String> =
-        all.iter().map(|one| (one.baseline.clone(), String::new())).collect();
-    for (commit, name) in baselines(repo, scope, revs).unwrap_or_default() {
-        commits.entry(commit).and_modify(|known| *known = name);
-    }
-    Ok(Baseline::group(all, commits))
+/// The experiments on a Git remote by the commit that they started from.
+pub fn list_remote_experiments(repo: &Repo, remote: &str, which: &Baselines) -> Result<Vec<Baseline>> {
+    listed(repo, on_remote(repo, remote)?, which)
 }
 
 /// Removes experiments from a Git remote.
