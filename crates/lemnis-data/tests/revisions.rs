@@ -105,8 +105,12 @@ fn an_experiment_leaves_branch_and_index_alone_and_can_be_applied() {
     lemnis_data::apply_experiment(&repo, "e1").expect("applies");
     assert_eq!(project.read("params.yaml"), "lr: 5\n");
     assert_eq!(git(&project, &["show", "refs/exps/apply/stash:params.yaml"]), "lr: 7\n");
-    lemnis_data::rename_experiment(&repo, "e1", "e2", false).expect("renames");
-    let removed = lemnis_data::remove_experiments(&repo, &["e2".to_owned()], false).expect("removes");
+    lemnis_data::rename_experiment(&repo, "e1", "e2", false, None).expect("renames");
+    let removed = lemnis_data::remove_experiments(
+        &repo,
+        &lemnis_data::RemoveExperiments { names: vec!["e2".into()], ..Default::default() },
+    )
+    .expect("removes");
     assert_eq!(removed.len(), 1);
     assert_eq!(lemnis_data::experiments(&repo).expect("lists"), []);
 }

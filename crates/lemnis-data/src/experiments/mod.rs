@@ -11,6 +11,7 @@ mod diff;
 mod hydra;
 mod overrides;
 mod queue;
+mod remove;
 mod save;
 mod scratch_index;
 mod share;
@@ -20,7 +21,7 @@ mod sweep;
 mod temporary;
 
 pub use apart::{Apart, close_apart, open_apart};
-pub use apply::{apply_experiment, branch_experiment, remove_experiments, rename_experiment};
+pub use apply::{apply_experiment, branch_experiment, rename_experiment};
 pub use capture::record_data;
 pub use diff::{DiffExperiments, ExperimentsDiff, diff_experiments};
 pub use overrides::{Overrides, override_params};
@@ -29,10 +30,10 @@ pub use queue::{
     fail_task, give_back_lost, kill_tasks, note_process, queue_tasks, remove_tasks, stop_workers, take_task,
     take_worker, task_log, task_output, waiting_tasks, worker_log, workers,
 };
+pub use remove::{RemoveExperiments, remove_experiments};
 pub use save::{SaveExperiment, experiment_environment, experiment_name, save_experiment};
 pub use share::{
     ShareExperiments, Shared, list_remote_experiments, pull_experiments, push_experiments,
-    remove_remote_experiments,
 };
 pub use show::{ExperimentTable, ShowExperiments, Style, TableOptions, show_experiments};
 pub use sweep::sweeps;
@@ -116,19 +117,22 @@ pub fn experiments(repo: &Repo) -> Result<Vec<Experiment>> {
 
 /// The experiment called `name`; those of the present commit come first.
 pub(crate) fn find(repo: &Repo, name: &str) -> Result<Experiment> {
-    let all = experiments(repo)?;
+    named(repo, &experiments(repo)?, name)?.ok_or_else(|| {
+        Error::hinted(format!("there is no experiment '{name}'"), "list them with `lemnis exp list -A`")
+    })
+}
+
+/// The one of `all` that is called `name` or whose commit begins so.
+pub(crate) fn named(repo: &Repo, all: &[Experiment], name: &str) -> Result<Option<Experiment>> {
     let named: Vec<&Experiment> = all
         .iter()
         .filter(|one| one.name == name || (name.len() >= 7 && one.commit.starts_with(name)))
         .collect();
     let head = repo.resolve("HEAD")?;
     match (named.iter().find(|one| one.baseline == head), &named[..]) {
-        (Some(one), _) => Ok((*one).clone()),
-        (None, [one]) => Ok((*one).clone()),
-        (None, []) => Err(Error::hinted(
-            format!("there is no experiment '{name}'"),
-            "list them with `lemnis exp list -A`",
-        )),
+        (Some(one), _) => Ok(Some((*one).clone())),
+        (None, []) => Ok(None),
+        (None, [one]) => Ok(Some((*one).clone())),
         (None, several) => Err(Error::hinted(
             format!("{} experiments of different commits are called '{name}'", several.len()),
             "give the commit of the one that is meant",

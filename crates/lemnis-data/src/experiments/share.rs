@@ -1,10 +1,12 @@
 //! `exp push`, `pull` and `list REMOTE`: experiments on Git remotes. A push or a pull moves the refs; the
 //! data is moved by [`push`](crate::push) and [`fetch`](crate::fetch) of their commits.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::experiments::{Baseline, Baselines, Experiment, NAMESPACE, baselines, experiments, find, listed};
+use crate::experiments::{Baseline, Baselines, Experiment, NAMESPACE, baselines, experiments, find, listed, named};
 use crate::repo::Repo;
 use crate::revision::{git, no_git};
 
@@ -38,7 +40,7 @@ impl Shared {
 }
 
 /// The experiments that a remote, by name or URL, holds.
-fn on_remote(repo: &Repo, remote: &str) -> Result<Vec<Experiment>> {
+pub(crate) fn on_remote(repo: &Repo, remote: &str) -> Result<Vec<Experiment>> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
     checked(remote)?;
     let listed = git(git_root, &["ls-remote", "--quiet", "--", remote, &format!("{NAMESPACE}/*")])?;
@@ -66,22 +68,14 @@ fn chosen(
         let commits = baselines(repo, &which.from)?;
         return Ok(all.into_iter().filter(|one| commits.contains_key(&one.baseline)).collect());
     }
-    let head = repo.resolve("HEAD")?;
     let mut found = Vec::new();
     for name in &which.names {
-        let mut named: Vec<&Experiment> = all.iter().filter(|one| one.name == *name).collect();
-        named.sort_by_key(|one| one.baseline != head);
-        match named[..] {
-            [] => {
-                return Err(Error::hinted(
-                    format!("'{remote}' has no experiment '{name}'"),
-                    format!("list them with `lemnis exp list {remote} -A`"),
-                ));
-            }
-            [one] => found.push(one.clone()),
-            [one, ..] if one.baseline == head => found.push(one.clone()),
-            _ => return Err(Error::invalid(format!("'{remote}' has several experiments called '{name}'"))),
-        }
+        found.push(named(repo, &all, name)?.ok_or_else(|| {
+            Error::hinted(
+                format!("'{remote}' has no experiment '{name}'"),
+                format!("list them with `lemnis exp list {remote} -A`"),
+            )
+        })?);
     }
     Ok(found)
 }
@@ -147,18 +141,12 @@ pub fn list_remote_experiments(repo: &Repo, remote: &str, which: &Baselines) -> 
 }
 
 /// Removes experiments from a Git remote.
-pub fn remove_remote_experiments(
-    repo: &Repo,
-    remote: &str,
-    which: &ShareExperiments,
-) -> Result<Vec<Experiment>> {
-    let git_root = repo.git_root().ok_or_else(no_git)?;
-    let gone = chosen(repo, on_remote(repo, remote)?, which, remote)?;
+pub(crate) fn remove_from(git_root: &Path, remote: &str, gone: &[Experiment]) -> Result<()> {
     if !gone.is_empty() {
         let refspecs: Vec<String> = gone.iter().map(|one| format!(":{}", one.reference())).collect();
         let mut args = vec!["push", "--quiet", "--no-verify", "--", remote];
         args.extend(refspecs.iter().map(String::as_str));
         git(git_root, &args)?;
     }
-    Ok(gone)
+    Ok(())
 }
