@@ -102,14 +102,14 @@ pub use environment::Environment;
 pub use error::{Error, LogTail, Result};
 pub use experiments::{
     Apart, Baseline, Baselines, DiffExperiments, Enqueue, Experiment, ExperimentTable, ExperimentsDiff,
-    Overrides, QueueTask, SaveExperiment, RemoveExperiments, ShareExperiments, Shared, ShowExperiments, Style, TableOptions,
-    TakenTask, TaskState, Temporary, Worker, Workers, apply_experiment, branch_experiment,
-    clean_experiments, close_apart, diff_experiments, end_task, enqueue, experiment_environment,
-    experiment_name, experiments, fail_task, give_back_lost, kill_tasks, list_experiments,
-    list_remote_experiments, note_process, open_apart, override_params, pull_experiments,
-    push_experiments, queue_tasks, record_data, remove_experiments,
-    remove_tasks, rename_experiment, save_experiment, show_experiments, stop_workers, sweeps, take_task,
-    take_worker, task_log, task_output, waiting_tasks, worker_log, workers,
+    Overrides, QueueTask, RemoveExperiments, SaveExperiment, ShareExperiments, Shared, ShowExperiments,
+    Style, TableOptions, TakenTask, TaskState, Temporary, Worker, Workers, apply_experiment,
+    branch_experiment, clean_experiments, close_apart, diff_experiments, end_task, enqueue,
+    experiment_environment, experiment_name, experiments, fail_task, give_back_lost, kill_tasks,
+    list_experiments, list_remote_experiments, note_process, open_apart, override_params, pull_experiments,
+    push_experiments, queue_tasks, record_data, remove_experiments, remove_tasks, rename_experiment,
+    save_experiment, show_experiments, stop_workers, sweeps, take_task, take_worker, task_log, task_output,
+    waiting_tasks, worker_log, workers,
 };
 pub use gc::{Collected, GcOptions, GcRemote, gc, gc_with_remote};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};

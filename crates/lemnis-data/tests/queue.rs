@@ -201,8 +201,7 @@ fn experiments_travel_with_their_data() {
     let sent = lemnis_data::push(&project.repo(), &transfer, &Directories, &Directories).expect("sends");
     assert_eq!(sent.pushed, 1);
 
-    let listed =
-        lemnis_data::list_remote_experiments(&repo, &url, &Baselines::default()).expect("lists");
+    let listed = lemnis_data::list_remote_experiments(&repo, &url, &Baselines::default()).expect("lists");
     assert_eq!(listed[0].experiments[0].name, "e1");
     let all = RemoveExperiments { names: vec!["e1".into()], ..RemoveExperiments::default() };
     lemnis_data::remove_experiments(&repo, &all).expect("removes");
@@ -217,9 +216,7 @@ fn experiments_travel_with_their_data() {
     let there = RemoveExperiments { remote: Some(url.clone()), ..all };
     assert_eq!(lemnis_data::remove_experiments(&repo, &there).expect("removes"), ["e1"]);
     assert!(
-        lemnis_data::list_remote_experiments(&repo, &url, &Baselines::default())
-            .expect("lists")
-            .is_empty()
+        lemnis_data::list_remote_experiments(&repo, &url, &Baselines::default()).expect("lists").is_empty()
     );
     assert!(lemnis_data::push_experiments(&repo, "--upload-pack=x", &forced).is_err());
 }

@@ -56,13 +56,7 @@ impl ExperimentsDiff {
         ]
     }
 
-    fn table(
-        &self,
-        diff: &ValuesDiff,
-        title: &str,
-        precision: Option<usize>,
-        no_path: bool,
-    ) -> ValueTable {
+    fn table(&self, diff: &ValuesDiff, title: &str, precision: Option<usize>, no_path: bool) -> ValueTable {
         let headings = ["Path", title, self.names.0.as_str(), self.names.1.as_str(), "Change"];
         let cell = |value: &Value| match value {
             Value::Null => "-".to_owned(),

@@ -32,9 +32,7 @@ pub use queue::{
 };
 pub use remove::{RemoveExperiments, remove_experiments};
 pub use save::{SaveExperiment, experiment_environment, experiment_name, save_experiment};
-pub use share::{
-    ShareExperiments, Shared, list_remote_experiments, pull_experiments, push_experiments,
-};
+pub use share::{ShareExperiments, Shared, list_remote_experiments, pull_experiments, push_experiments};
 pub use show::{ExperimentTable, ShowExperiments, Style, TableOptions, show_experiments};
 pub use sweep::sweeps;
 pub use temporary::Temporary;
@@ -186,7 +184,8 @@ pub(crate) fn baselines(repo: &Repo, which: &Baselines) -> Result<IndexMap<Strin
         }
     }
     if scope.tags && !scope.commits {
-        commits.extend(revisions(repo, RevisionScope { tags: true, ..RevisionScope::default() })?.into_keys());
+        commits
+            .extend(revisions(repo, RevisionScope { tags: true, ..RevisionScope::default() })?.into_keys());
     }
     let names = git(
         git_root,

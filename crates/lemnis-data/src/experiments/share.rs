@@ -6,7 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::experiments::{Baseline, Baselines, Experiment, NAMESPACE, baselines, experiments, find, listed, named};
+use crate::experiments::{
+    Baseline, Baselines, Experiment, NAMESPACE, baselines, experiments, find, listed, named,
+};
 use crate::repo::Repo;
 use crate::revision::{git, no_git};
 

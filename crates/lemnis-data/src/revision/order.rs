@@ -20,13 +20,7 @@ pub(crate) fn newest_first(git_root: &Path) -> Result<Vec<String>> {
     }
     let refs = git(
         git_root,
-        &[
-            "for-each-ref",
-            "--format=%(objectname) %(*objectname)",
-            "refs/heads",
-            "refs/tags",
-            "refs/remotes",
-        ],
+        &["for-each-ref", "--format=%(objectname) %(*objectname)", "refs/heads", "refs/tags", "refs/remotes"],
     )?;
     let head = resolve(git_root, "HEAD")?.unwrap_or_default();
     let (mut waiting, mut seen) = (BinaryHeap::new(), HashSet::new());

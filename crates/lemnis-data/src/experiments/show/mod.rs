@@ -267,8 +267,7 @@ impl Fault {
 
 /// DVC's name of what is wrong with a definition or a parameter file.
 fn kind_of(repo: &Repo, file: &str, message: &str) -> &'static str {
-    let is_definition =
-        file.ends_with("dvc.yaml") || file.ends_with("dvc.lock") || file.ends_with(".dvc");
+    let is_definition = file.ends_with("dvc.yaml") || file.ends_with("dvc.lock") || file.ends_with(".dvc");
     if !is_definition {
         return match file.rsplit('.').next() {
             Some("json") => "JSONFileCorruptedError",

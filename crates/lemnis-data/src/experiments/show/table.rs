@@ -78,14 +78,16 @@ impl ExperimentTable {
         };
         let of_files = [&metrics, &params].into_iter().flatten();
         let of_files = of_files.flat_map(|(file, names)| names.iter().map(|name| header(file, name)));
-        let mut names: IndexSet<String> = HEAD.iter().map(|name| (*name).to_owned()).chain(of_files).collect();
+        let mut names: IndexSet<String> =
+            HEAD.iter().map(|name| (*name).to_owned()).chain(of_files).collect();
         names.extend(self.deps());
         let mut columns: Vec<Column> =
             names.into_iter().map(|name| Column { name, cells: Vec::new(), kept: false }).collect();
         for (typ, state) in self.ordered(options, &metrics, &params)? {
             let mut cells = head(typ, state, &options.style, fill);
             if let Some(data) = &state.data {
-                for (names, pick) in [(&metrics, (|data| &data.metrics) as Pick), (&params, |data| &data.params)]
+                for (names, pick) in
+                    [(&metrics, (|data| &data.metrics) as Pick), (&params, |data| &data.params)]
                 {
                     for (file, values) in &pick(data).files {
                         let found = flat(values);
@@ -229,7 +231,8 @@ fn head(typ: &str, state: &State, style: &Style, fill: &str) -> IndexMap<String,
 fn for_people(time: &str, today: &str) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let parts: Vec<usize> = time.split(['-', 'T', ':']).map(|part| part.parse().unwrap_or_default()).collect();
+    let parts: Vec<usize> =
+        time.split(['-', 'T', ':']).map(|part| part.parse().unwrap_or_default()).collect();
     let [year, month, day, hour, minute, _] = parts[..] else { return time.to_owned() };
     if time.starts_with(today) {
         let half = if hour < 12 { "AM" } else { "PM" };

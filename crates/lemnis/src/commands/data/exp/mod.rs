@@ -6,9 +6,7 @@ mod share;
 mod show;
 
 use clap::{Args, Subcommand};
-use lemnis_data::{
-    Baseline, Baselines, CheckoutOptions, CommitOptions, Repo, RevisionScope, SaveExperiment,
-};
+use lemnis_data::{Baseline, Baselines, CheckoutOptions, CommitOptions, Repo, RevisionScope, SaveExperiment};
 
 use self::remove::Remove;
 use self::share::{Share, Way};

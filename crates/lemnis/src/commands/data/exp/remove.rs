@@ -32,9 +32,8 @@ pub struct Remove {
 pub fn run(context: &Context, repo: &Repo, arguments: &Remove) -> Result<(), Failure> {
     let Remove { names, which, queue, git_remote, keep } = arguments;
     let chosen = which.all_commits || !which.rev.is_empty();
-    let refuse = |message: &str, hint: &str| {
-        Err(Failure::usage(message).with_hint(hint).with_dvc_code(exit::OTHER))
-    };
+    let refuse =
+        |message: &str, hint: &str| Err(Failure::usage(message).with_hint(hint).with_dvc_code(exit::OTHER));
     if *keep && *queue {
         return refuse("--keep does not go with --queue", "leave one of them out");
     }

@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn csv_is_written_as_python_writes_it() {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-        let table = ValueTable { headings: row(&["a", "b"]), rows: vec![row(&["", "[1, 2]"]), row(&["\"", "c d"])] };
+        let table =
+            ValueTable { headings: row(&["a", "b"]), rows: vec![row(&["", "[1, 2]"]), row(&["\"", "c d"])] };
         assert_eq!(csv(&table), "a,b\r\n,\"[1, 2]\"\r\n\"\"\"\",c d\r\n");
     }
 }
