@@ -6,7 +6,9 @@ mod share;
 mod show;
 
 use clap::{Args, Subcommand};
-use lemnis_data::{Baseline, Baselines, CheckoutOptions, CommitOptions, Repo, RevisionScope, SaveExperiment};
+use lemnis_data::{
+    Baseline, Baselines, CheckoutOptions, CommitOptions, Experiment, Repo, RevisionScope, SaveExperiment,
+};
 
 use self::remove::Remove;
 use self::share::{Share, Way};
@@ -143,21 +145,7 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
         ExpCommand::Pull(arguments) => return share::run(context, &repo, arguments, Way::Pull),
         ExpCommand::Clean => lemnis_data::clean_experiments(&repo)?,
         ExpCommand::Save(arguments) => {
-            let name = name(context, &repo, arguments.name.as_deref(), arguments.force)?;
-            let options = SaveExperiment {
-                name: None,
-                force: arguments.force,
-                include: arguments.include.clone(),
-                message: arguments.message.clone(),
-            };
-            let as_it_is = CommitOptions {
-                force: true,
-                no_relink: true,
-                recursive: arguments.recursive,
-                ..CommitOptions::default()
-            };
-            lemnis_data::commit(&repo, &arguments.targets, as_it_is, &mut |_| true)?;
-            let saved = lemnis_data::save_experiment(&repo, &name, &options)?;
+            let saved = save(context, &repo, arguments).map_err(told)?;
             say(context, &saved, format!("Experiment has been saved as: {}", saved.name))?;
         }
         ExpCommand::Show(arguments) => show::show(context, &repo, arguments)?,
@@ -191,6 +179,33 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+fn save(context: &Context, repo: &Repo, arguments: &Save) -> Result<Experiment, Failure> {
+    let name = name(context, repo, arguments.name.as_deref(), arguments.force)?;
+    let options = SaveExperiment {
+        name: None,
+        force: arguments.force,
+        include: arguments.include.clone(),
+        message: arguments.message.clone(),
+    };
+    let as_it_is = CommitOptions {
+        force: true,
+        no_relink: true,
+        recursive: arguments.recursive,
+        ..CommitOptions::default()
+    };
+    lemnis_data::commit(repo, &arguments.targets, as_it_is, &mut |_| true)?;
+    Ok(lemnis_data::save_experiment(repo, &name, &options)?)
+}
+
+/// DVC's `exp save`, `show` and `diff` end with 1 after what is no surprise.
+fn told(error: impl Into<Failure>) -> Failure {
+    let failure = error.into();
+    match failure.dvc_code {
+        exit::OTHER => failure.with_dvc_code(1),
+        _ => failure,
+    }
 }
 
 fn say<T: serde::Serialize>(context: &Context, value: &T, text: String) -> Result<(), Failure> {

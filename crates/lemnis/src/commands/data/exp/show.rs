@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use lemnis_data::{DiffExperiments, Repo, ShowExperiments, Style, TableOptions, ValueTable};
 
-use super::{Heads, Which};
+use super::{Heads, Which, told};
 use crate::commands::data::values::print;
 use crate::context::Context;
 use crate::output::{self, Failure};
@@ -119,7 +119,8 @@ pub fn show(context: &Context, repo: &Repo, arguments: &Show) -> Result<(), Fail
             hide_failed: arguments.hide_failed,
             hide_queued: arguments.hide_queued,
         },
-    )?;
+    )
+    .map_err(told)?;
     if context.json {
         output::line(shown.json());
         return Ok(());
@@ -171,7 +172,8 @@ pub fn diff(context: &Context, repo: &Repo, arguments: &Diff) -> Result<(), Fail
             all: arguments.all,
             param_deps: arguments.param_deps,
         },
-    )?;
+    )
+    .map_err(told)?;
     if context.json {
         output::line(diff.json());
         return Ok(());
