@@ -18,6 +18,9 @@ pub fn apply_experiment(repo: &Repo, name: &str) -> Result<Experiment> {
         }
     };
     let _lock = repo.lock()?;
+    // a stash of nothing fails where Git's index does not know yet that files are unchanged, as in a copied repository;
+    // that this ends with 1 says only that some are changed
+    let _ = git(git_root, &["update-index", "-q", "--refresh"]);
     let stash = git(git_root, &["stash", "create", "before applying an experiment"])?;
     if !stash.trim().is_empty() {
         git(git_root, &["update-ref", &format!("{NAMESPACE}/apply/stash"), stash.trim()])?;

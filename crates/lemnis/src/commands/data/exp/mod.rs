@@ -175,7 +175,7 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
                 return Err(failure.with_hint("write `lemnis exp rename OLD NEW`"));
             };
             let renamed = lemnis_data::rename_experiment(&repo, name, new, *force, git_remote.as_deref())?;
-            say(context, &renamed, format!("Experiment '{name}' is now called '{new}'."))?;
+            say(context, &renamed, format!("Renamed experiments: '{name}'"))?;
         }
     }
     Ok(0)

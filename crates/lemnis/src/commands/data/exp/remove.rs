@@ -55,7 +55,16 @@ pub fn run(context: &Context, repo: &Repo, arguments: &Remove) -> Result<(), Fai
     )?;
     let text = match removed.is_empty() {
         true => "No experiments to remove.".to_owned(),
-        false => format!("Removed experiments: {}", removed.join(", ")),
+        false => format!("Removed experiments: {}", listed(&removed)),
     };
     say(context, &removed, text)
+}
+
+/// `'a', 'b' and 'c'`.
+fn listed(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
 }
