@@ -354,6 +354,21 @@ impl ValuesDiff {
         Value::Map(self.files.iter().map(|(path, keys)| (Key::from(path.as_str()), file(keys))).collect())
     }
 
+    /// File, name, before, after and difference of each value, by name inside a file.
+    pub(crate) fn entries(&self) -> Vec<(&str, &str, &Value, &Value, Option<&Value>)> {
+        let mut out = Vec::new();
+        for (path, keys) in &self.files {
+            let mut keys: Vec<_> = keys.iter().collect();
+            keys.sort_by(|a, b| a.0.cmp(b.0));
+            let entry = |(key, delta)| {
+                let (key, Delta { old, new, difference }): (&String, &Delta) = (key, delta);
+                (path.as_str(), key.as_str(), old, new, difference.as_ref())
+            };
+            out.extend(keys.into_iter().map(entry));
+        }
+        out
+    }
+
     /// One row a value. `title` heads the names, `precision` rounds floats, `changes` adds the differences.
     pub fn table(
         &self,
@@ -367,18 +382,13 @@ impl ValuesDiff {
         table.headings.extend((!no_path).then(|| "Path".to_owned()));
         table.headings.extend([title, revisions.0, revisions.1].map(str::to_owned));
         table.headings.extend(changes.then(|| "Change".to_owned()));
-        for (path, keys) in &self.files {
-            let mut keys: Vec<_> = keys.iter().collect();
-            keys.sort_by(|a, b| a.0.cmp(b.0));
-            for (key, delta) in keys {
-                let mut row = Vec::new();
-                row.extend((!no_path).then(|| path.clone()));
-                row.push(key.clone());
-                row.extend([cell(&delta.old, precision), cell(&delta.new, precision)]);
-                let change = delta.difference.as_ref().unwrap_or(&Value::Null);
-                row.extend(changes.then(|| cell(change, precision)));
-                table.rows.push(row);
-            }
+        for (path, key, old, new, change) in self.entries() {
+            let mut row = Vec::new();
+            row.extend((!no_path).then(|| path.to_owned()));
+            row.push(key.to_owned());
+            row.extend([cell(old, precision), cell(new, precision)]);
+            row.extend(changes.then(|| cell(change.unwrap_or(&Value::Null), precision)));
+            table.rows.push(row);
         }
         table
     }

@@ -101,14 +101,15 @@ pub use diff::{Diff, DiffEntry, Revised, diff};
 pub use environment::Environment;
 pub use error::{Error, LogTail, Result};
 pub use experiments::{
-    Apart, Baseline, Enqueue, Experiment, ExperimentTable, Overrides, QueueTask, SaveExperiment,
-    ShareExperiments, Shared, TakenTask, TaskState, Temporary, Worker, Workers, apply_experiment,
+    Apart, Baseline, Baselines, DiffExperiments, Enqueue, Experiment, ExperimentTable, ExperimentsDiff,
+    Overrides, QueueTask, RemoveExperiments, SaveExperiment, ShareExperiments, Shared, ShowExperiments,
+    Style, TableOptions, TakenTask, TaskState, Temporary, Worker, Workers, apply_experiment,
     branch_experiment, clean_experiments, close_apart, diff_experiments, end_task, enqueue,
     experiment_environment, experiment_name, experiments, fail_task, give_back_lost, kill_tasks,
     list_experiments, list_remote_experiments, note_process, open_apart, override_params, pull_experiments,
-    push_experiments, queue_tasks, record_data, remove_experiments, remove_remote_experiments, remove_tasks,
-    rename_experiment, save_experiment, show_experiments, stop_workers, sweeps, take_task, take_worker,
-    task_log, task_output, waiting_tasks, worker_log, workers,
+    push_experiments, queue_tasks, record_data, remove_experiments, remove_tasks, rename_experiment,
+    save_experiment, show_experiments, stop_workers, sweeps, take_task, take_worker, task_log, task_output,
+    waiting_tasks, worker_log, workers,
 };
 pub use gc::{Collected, GcOptions, GcRemote, gc, gc_with_remote};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};

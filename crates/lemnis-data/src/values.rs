@@ -299,8 +299,8 @@ pub(crate) fn revisions(repo: &Repo, scope: RevisionScope) -> Result<IndexMap<St
     let git_root = repo.git_root().ok_or_else(revision::no_git)?;
     let mut found: IndexMap<String, Vec<String>> = IndexMap::new();
     if scope.commits {
-        for commit in revision::git(git_root, &["rev-list", "--branches", "--tags", "HEAD"])?.lines() {
-            found.entry(commit.to_owned()).or_default().push(commit.to_owned());
+        for commit in revision::newest_first(git_root)? {
+            found.entry(commit.clone()).or_default().push(commit);
         }
         return Ok(found);
     }

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use common::{Directories, Project, Seen};
 use lemnis_data::{
-    ArtifactName, AskRemote, DataStatusOptions, Enqueue, Environment, Get, Overrides, Repo, RevisionScope,
-    Selection, ShareExperiments, TaskState, Transfer,
+    ArtifactName, AskRemote, Baselines, DataStatusOptions, Enqueue, Environment, Get, Overrides,
+    RemoveExperiments, Repo, Selection, ShareExperiments, ShowExperiments, TaskState, Transfer,
 };
 
 const NOW: &str = "2026-01-31T12:00:00.000Z";
@@ -80,9 +80,7 @@ fn a_queued_experiment_leaves_the_workspace_alone_until_it_is_applied() {
     assert_eq!(project.files(), before);
     assert_eq!(git(&project, &["status", "--porcelain"]), "");
     assert_eq!(states(&repo), [("q1".to_owned(), TaskState::Queued)]);
-    let again = Enqueue { name: Some("q1".into()), ..Enqueue::default() };
-    assert!(lemnis_data::enqueue(&repo, &again, 0).is_err(), "a name waits once");
-    let shown = lemnis_data::show_experiments(&repo, RevisionScope::default(), &[]).expect("shows").json();
+    let shown = lemnis_data::show_experiments(&repo, &ShowExperiments::default()).expect("shows").json();
     assert!(shown.contains("\"state\": \"queued\""), "{shown}");
 
     assert_eq!(run_next(&repo).as_deref(), Some("q1"));
@@ -203,10 +201,10 @@ fn experiments_travel_with_their_data() {
     let sent = lemnis_data::push(&project.repo(), &transfer, &Directories, &Directories).expect("sends");
     assert_eq!(sent.pushed, 1);
 
-    let listed =
-        lemnis_data::list_remote_experiments(&repo, &url, RevisionScope::default(), &[]).expect("lists");
+    let listed = lemnis_data::list_remote_experiments(&repo, &url, &Baselines::default()).expect("lists");
     assert_eq!(listed[0].experiments[0].name, "e1");
-    lemnis_data::remove_experiments(&repo, &["e1".into()], false).expect("removes");
+    let all = RemoveExperiments { names: vec!["e1".into()], ..RemoveExperiments::default() };
+    lemnis_data::remove_experiments(&repo, &all).expect("removes");
     let pulled = lemnis_data::pull_experiments(&repo, &url, &which).expect("pulls");
     assert_eq!(pulled.success[0].name, "e1");
     project.write("params.yaml", "lr: 4\n");
@@ -215,11 +213,10 @@ fn experiments_travel_with_their_data() {
     assert_eq!((diverged.success.len(), diverged.diverged.len()), (0, 1));
     let forced = ShareExperiments { force: true, ..which };
     assert_eq!(lemnis_data::push_experiments(&repo, &url, &forced).expect("pushes").success.len(), 1);
-    assert_eq!(lemnis_data::remove_remote_experiments(&repo, &url, &forced).expect("removes").len(), 1);
+    let there = RemoveExperiments { remote: Some(url.clone()), ..all };
+    assert_eq!(lemnis_data::remove_experiments(&repo, &there).expect("removes"), ["e1"]);
     assert!(
-        lemnis_data::list_remote_experiments(&repo, &url, RevisionScope::default(), &[])
-            .expect("lists")
-            .is_empty()
+        lemnis_data::list_remote_experiments(&repo, &url, &Baselines::default()).expect("lists").is_empty()
     );
     assert!(lemnis_data::push_experiments(&repo, "--upload-pack=x", &forced).is_err());
 }

@@ -105,8 +105,12 @@ fn an_experiment_leaves_branch_and_index_alone_and_can_be_applied() {
     lemnis_data::apply_experiment(&repo, "e1").expect("applies");
     assert_eq!(project.read("params.yaml"), "lr: 5\n");
     assert_eq!(git(&project, &["show", "refs/exps/apply/stash:params.yaml"]), "lr: 7\n");
-    lemnis_data::rename_experiment(&repo, "e1", "e2", false).expect("renames");
-    let removed = lemnis_data::remove_experiments(&repo, &["e2".to_owned()], false).expect("removes");
+    lemnis_data::rename_experiment(&repo, "e1", "e2", false, None).expect("renames");
+    let removed = lemnis_data::remove_experiments(
+        &repo,
+        &lemnis_data::RemoveExperiments { names: vec!["e2".into()], ..Default::default() },
+    )
+    .expect("removes");
     assert_eq!(removed.len(), 1);
     assert_eq!(lemnis_data::experiments(&repo).expect("lists"), []);
 }
@@ -139,4 +143,57 @@ fn declarations_may_be_templates() {
     let plots = lemnis_data::plots(&repo, &["workspace".to_owned()], &options).expect("collects");
     let shown = plots.json(&project.path().join("out")).expect("shows").to_string();
     assert!(shown.contains("b.csv") && shown.contains("\"field\":\"step\""), "{shown}");
+}
+
+fn csv(repo: &lemnis_data::Repo, what: &lemnis_data::ShowExperiments) -> Vec<Vec<String>> {
+    let options = lemnis_data::TableOptions {
+        style: lemnis_data::Style::Csv { precision: None },
+        sort_by: Some("lr".into()),
+        descending: true,
+        only_changed: false,
+        drop: vec!["Created".into(), "parent".into(), "d$".into()],
+        keep: vec!["typ".into()],
+    };
+    let table =
+        lemnis_data::show_experiments(repo, what).expect("shows").table(&options).expect("is ordered");
+    std::iter::once(table.headings).chain(table.rows).collect()
+}
+
+#[test]
+fn experiments_are_rows_in_the_order_that_is_asked_for() {
+    let project = committed();
+    let repo = project.repo();
+    for (name, lr) in [("low", "2"), ("high", "9")] {
+        project.write("params.yaml", &format!("lr: {lr}\n"));
+        lemnis_data::save_experiment(&repo, name, &SaveExperiment::default()).expect("saves");
+    }
+    let what = lemnis_data::ShowExperiments { sha_only: true, ..Default::default() };
+    let rows = csv(&repo, &what);
+    assert_eq!(rows[0][..3], ["Experiment", "rev", "typ"]);
+    let names: Vec<(&str, &str)> = rows[1..].iter().map(|row| (row[0].as_str(), row[2].as_str())).collect();
+    let tree = [("", "baseline"), ("", "baseline"), ("high", "branch_commit"), ("low", "branch_base")];
+    assert_eq!(names, tree);
+    assert_eq!(rows[1][1], "workspace");
+
+    project.write("dvc.yaml", "stages: [a\n");
+    let shown = lemnis_data::show_experiments(&repo, &what).expect("shows the rest").json();
+    assert!(shown.contains(r#""data": null"#) && shown.contains(r#""type": "YAMLSyntaxError""#), "{shown}");
+    assert_eq!(csv(&repo, &what).len(), 5);
+}
+
+#[test]
+fn what_is_kept_stays_and_an_unknown_name_removes_nothing() {
+    let project = committed();
+    let repo = project.repo();
+    for name in ["e1", "e2"] {
+        lemnis_data::save_experiment(&repo, name, &SaveExperiment::default()).expect("saves");
+    }
+    let of = |names: &[&str], keep| lemnis_data::RemoveExperiments {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        keep,
+        ..Default::default()
+    };
+    lemnis_data::remove_experiments(&repo, &of(&["e1", "none"], false)).expect_err("one is not known");
+    assert_eq!(lemnis_data::remove_experiments(&repo, &of(&["e1"], true)).expect("removes"), ["e2"]);
+    assert_eq!(lemnis_data::experiments(&repo).expect("lists").len(), 1);
 }

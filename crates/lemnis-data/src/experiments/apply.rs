@@ -1,7 +1,8 @@
-//! Brings an experiment into the workspace, onto a branch, under another name, or out of the world.
+//! Brings an experiment into the workspace, onto a branch, or under another name.
 
 use crate::error::{Error, Result};
-use crate::experiments::{Experiment, NAMESPACE, experiment_name, experiments, find, reference};
+use crate::experiments::share::on_remote;
+use crate::experiments::{Experiment, NAMESPACE, experiment_name, experiments, find, named, reference};
 use crate::repo::Repo;
 use crate::revision::{git, no_git};
 
@@ -17,6 +18,9 @@ pub fn apply_experiment(repo: &Repo, name: &str) -> Result<Experiment> {
         }
     };
     let _lock = repo.lock()?;
+    // a stash of nothing fails where Git's index does not know yet that files are unchanged, as in a copied repository;
+    // that this ends with 1 says only that some are changed
+    let _ = git(git_root, &["update-index", "-q", "--refresh"]);
     let stash = git(git_root, &["stash", "create", "before applying an experiment"])?;
     if !stash.trim().is_empty() {
         git(git_root, &["update-ref", &format!("{NAMESPACE}/apply/stash"), stash.trim()])?;
@@ -59,10 +63,30 @@ pub fn branch_experiment(repo: &Repo, name: &str, branch: &str) -> Result<Experi
     Ok(experiment)
 }
 
-/// Gives the experiment another name.
-pub fn rename_experiment(repo: &Repo, name: &str, new: &str, force: bool) -> Result<Experiment> {
+/// Gives the experiment another name. With a Git remote, the experiment that is meant is looked for there; it is renamed
+/// here in any case.
+pub fn rename_experiment(
+    repo: &Repo,
+    name: &str,
+    new: &str,
+    force: bool,
+    remote: Option<&str>,
+) -> Result<Experiment> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
-    let experiment = find(repo, name)?;
+    let experiment = match remote {
+        None => find(repo, name)?,
+        Some(remote) => {
+            let theirs = named(repo, &on_remote(repo, remote)?, name)?;
+            let baseline = theirs.map(|one| one.baseline).unwrap_or_default();
+            let own = experiments(repo)?.into_iter().find(|one| one.name == name && one.baseline == baseline);
+            own.ok_or_else(|| {
+                Error::hinted(
+                    format!("'{remote}' and this repository have no experiment '{name}' in common"),
+                    format!("list theirs with `lemnis exp list {remote} -A`"),
+                )
+            })?
+        }
+    };
     if new == experiment.name {
         return Ok(experiment);
     }
@@ -78,17 +102,4 @@ pub fn rename_experiment(repo: &Repo, name: &str, new: &str, force: bool) -> Res
     git(git_root, &["update-ref", &reference(&experiment.baseline, new), &experiment.commit])?;
     git(git_root, &["update-ref", "-d", &experiment.reference(), &experiment.commit])?;
     Ok(Experiment { name: new.to_owned(), ..experiment })
-}
-
-/// Removes experiments: those that are named, or all.
-pub fn remove_experiments(repo: &Repo, names: &[String], all: bool) -> Result<Vec<Experiment>> {
-    let git_root = repo.git_root().ok_or_else(no_git)?;
-    let mut chosen = if all { experiments(repo)? } else { Vec::new() };
-    for name in names {
-        chosen.push(find(repo, name)?);
-    }
-    for one in &chosen {
-        git(git_root, &["update-ref", "-d", &one.reference(), &one.commit])?;
-    }
-    Ok(chosen)
 }

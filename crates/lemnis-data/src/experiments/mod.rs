@@ -7,9 +7,11 @@ mod apart;
 mod apply;
 mod arguments;
 mod capture;
+mod diff;
 mod hydra;
 mod overrides;
 mod queue;
+mod remove;
 mod save;
 mod scratch_index;
 mod share;
@@ -19,20 +21,19 @@ mod sweep;
 mod temporary;
 
 pub use apart::{Apart, close_apart, open_apart};
-pub use apply::{apply_experiment, branch_experiment, remove_experiments, rename_experiment};
+pub use apply::{apply_experiment, branch_experiment, rename_experiment};
 pub use capture::record_data;
+pub use diff::{DiffExperiments, ExperimentsDiff, diff_experiments};
 pub use overrides::{Overrides, override_params};
 pub use queue::{
     Enqueue, QueueTask, TakenTask, TaskState, Worker, Workers, clean_experiments, end_task, enqueue,
     fail_task, give_back_lost, kill_tasks, note_process, queue_tasks, remove_tasks, stop_workers, take_task,
     take_worker, task_log, task_output, waiting_tasks, worker_log, workers,
 };
+pub use remove::{RemoveExperiments, remove_experiments};
 pub use save::{SaveExperiment, experiment_environment, experiment_name, save_experiment};
-pub use share::{
-    ShareExperiments, Shared, list_remote_experiments, pull_experiments, push_experiments,
-    remove_remote_experiments,
-};
-pub use show::{ExperimentTable, diff_experiments, show_experiments};
+pub use share::{ShareExperiments, Shared, list_remote_experiments, pull_experiments, push_experiments};
+pub use show::{ExperimentTable, ShowExperiments, Style, TableOptions, show_experiments};
 pub use sweep::sweeps;
 pub use temporary::Temporary;
 
@@ -114,19 +115,22 @@ pub fn experiments(repo: &Repo) -> Result<Vec<Experiment>> {
 
 /// The experiment called `name`; those of the present commit come first.
 pub(crate) fn find(repo: &Repo, name: &str) -> Result<Experiment> {
-    let all = experiments(repo)?;
+    named(repo, &experiments(repo)?, name)?.ok_or_else(|| {
+        Error::hinted(format!("there is no experiment '{name}'"), "list them with `lemnis exp list -A`")
+    })
+}
+
+/// The one of `all` that is called `name` or whose commit begins so.
+pub(crate) fn named(repo: &Repo, all: &[Experiment], name: &str) -> Result<Option<Experiment>> {
     let named: Vec<&Experiment> = all
         .iter()
         .filter(|one| one.name == name || (name.len() >= 7 && one.commit.starts_with(name)))
         .collect();
     let head = repo.resolve("HEAD")?;
     match (named.iter().find(|one| one.baseline == head), &named[..]) {
-        (Some(one), _) => Ok((*one).clone()),
-        (None, [one]) => Ok((*one).clone()),
-        (None, []) => Err(Error::hinted(
-            format!("there is no experiment '{name}'"),
-            "list them with `lemnis exp list -A`",
-        )),
+        (Some(one), _) => Ok(Some((*one).clone())),
+        (None, []) => Ok(None),
+        (None, [one]) => Ok(Some((*one).clone())),
         (None, several) => Err(Error::hinted(
             format!("{} experiments of different commits are called '{name}'", several.len()),
             "give the commit of the one that is meant",
@@ -134,22 +138,54 @@ pub(crate) fn find(repo: &Repo, name: &str) -> Result<Experiment> {
     }
 }
 
-/// Baseline commits of the scope, newest name first, with the name that people know each by.
-pub(crate) fn baselines(
-    repo: &Repo,
-    scope: RevisionScope,
-    revs: &[String],
-) -> Result<IndexMap<String, String>> {
+/// The commits whose experiments are meant.
+#[derive(Clone, Debug)]
+pub struct Baselines {
+    /// Those of branches, tags or every commit.
+    pub scope: RevisionScope,
+    /// These commits.
+    pub revs: Vec<String>,
+    /// How many commits back from each of `revs` and each branch, along first parents; all where it is negative.
+    pub num: i64,
+}
+
+impl Default for Baselines {
+    /// The present commit.
+    fn default() -> Self {
+        Self { scope: RevisionScope::default(), revs: Vec::new(), num: 1 }
+    }
+}
+
+/// Baseline commits with the name that people know each by: the present branch, else a tag, else a branch.
+pub(crate) fn baselines(repo: &Repo, which: &Baselines) -> Result<IndexMap<String, String>> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
-    let mut commits = Vec::new();
+    let Baselines { scope, revs, num } = which;
+    let present = repo.resolve("HEAD")?;
+    let mut starts = Vec::new();
     for rev in revs {
-        commits.push(repo.resolve(rev)?);
+        starts.push(repo.resolve(rev)?);
     }
-    if !scope.is_workspace_only() {
-        commits.extend(revisions(repo, scope)?.into_keys());
+    if revs.is_empty() && scope.is_workspace_only() {
+        starts.push(present.clone());
     }
-    if commits.is_empty() {
-        commits.push(repo.resolve("HEAD")?);
+    let mut commits = Vec::new();
+    let back = |start: &str| -> Result<Vec<String>> {
+        let count = format!("--max-count={num}");
+        let listed = git(git_root, &["rev-list", "--first-parent", &count, start])?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    };
+    for start in &starts {
+        commits.extend(back(start)?);
+    }
+    for (commit, _) in revisions(repo, RevisionScope { tags: false, ..*scope })? {
+        match scope.commits {
+            true => commits.push(commit),
+            false => commits.extend(back(&commit)?),
+        }
+    }
+    if scope.tags && !scope.commits {
+        commits
+            .extend(revisions(repo, RevisionScope { tags: true, ..RevisionScope::default() })?.into_keys());
     }
     let names = git(
         git_root,
@@ -168,7 +204,6 @@ pub(crate) fn baselines(
         }
     }
     let head = git(git_root, &["symbolic-ref", "--quiet", "--short", "HEAD"]).unwrap_or_default();
-    let present = repo.resolve("HEAD")?;
     let mut out = IndexMap::new();
     for commit in commits {
         let name = match known.get(commit.as_str()) {
@@ -181,7 +216,17 @@ pub(crate) fn baselines(
     Ok(out)
 }
 
-/// Experiments by the commit that they started from.
-pub fn list_experiments(repo: &Repo, scope: RevisionScope, revs: &[String]) -> Result<Vec<Baseline>> {
-    Ok(Baseline::group(experiments(repo)?, baselines(repo, scope, revs)?))
+/// Experiments by the commit that they started from. Those of every commit include what no branch leads to any more.
+pub fn list_experiments(repo: &Repo, which: &Baselines) -> Result<Vec<Baseline>> {
+    listed(repo, experiments(repo)?, which)
+}
+
+fn listed(repo: &Repo, all: Vec<Experiment>, which: &Baselines) -> Result<Vec<Baseline>> {
+    let mut commits = baselines(repo, which)?;
+    if which.scope.commits {
+        for one in &all {
+            commits.entry(one.baseline.clone()).or_default();
+        }
+    }
+    Ok(Baseline::group(all, commits))
 }

@@ -105,6 +105,21 @@ fn apply(file: &str, text: &str, one: &str) -> Result<String> {
             return Err(Error::invalid(format!("{file} holds a {}, not a mapping", other.type_name())));
         }
     };
+    if let Some(Value::Map(entries)) = &value {
+        match at(&wanted, &parts) {
+            Some(Value::Map(_)) => return merge(file, text, key, entries, mode),
+            Some(Value::Seq(_)) => return Err(other_kind(file, key, "list", "mapping")),
+            _ => {}
+        }
+    }
+    let mode = match (mode, &value, at(&wanted, &parts)) {
+        (_, Some(Value::Seq(_)), Some(Value::Map(_))) => {
+            return Err(other_kind(file, key, "mapping", "list"));
+        }
+        // a list may be set with + also where there is one
+        (Mode::Add, Some(Value::Seq(_)), Some(Value::Seq(_))) => Mode::Force,
+        (mode, ..) => mode,
+    };
     let known = set(&mut wanted, &parts, mode, value.as_ref());
     match (mode, known) {
         (Mode::Change, false) => {
@@ -135,6 +150,34 @@ fn apply(file: &str, text: &str, one: &str) -> Result<String> {
     match spliced.filter(|text| parse(text, file).is_ok_and(|node| node.to_value().same(&wanted))) {
         Some(text) => Ok(text),
         None => Ok(rewrite(text, &wanted)),
+    }
+}
+
+/// A mapping that is set where there is one goes into it: its names must be there to be changed, unless it is added.
+fn merge(file: &str, text: &str, key: &str, entries: &Map, mode: Mode) -> Result<String> {
+    let sign = if mode == Mode::Change { "" } else { "++" };
+    let mut text = text.to_owned();
+    for (name, value) in entries {
+        text = apply(file, &text, &format!("{sign}{key}.{}={}", name.text, flow(value)))?;
+    }
+    Ok(text)
+}
+
+fn other_kind(file: &str, key: &str, old: &str, new: &str) -> Error {
+    Error::hinted(
+        format!("'{key}' of {file} is a {old}, which a {new} cannot replace"),
+        format!("change the file, or remove '{key}' first with ~{key}"),
+    )
+}
+
+/// The value at the dotted name.
+fn at<'v>(map: &'v Map, parts: &[&str]) -> Option<&'v Value> {
+    let (first, rest) = parts.split_first()?;
+    let value = map.iter().find(|(key, _)| key.text == *first).map(|(_, value)| value)?;
+    match value {
+        _ if rest.is_empty() => Some(value),
+        Value::Map(inner) => at(inner, rest),
+        _ => None,
     }
 }
 
@@ -221,9 +264,13 @@ fn splice(file: &str, text: &str, parts: &[&str], value: &Value) -> Option<Strin
             Kind::Scalar(_) => return None,
         };
     }
-    let scalar = !matches!(value, Value::Map(_) | Value::Seq(_) | Value::Null);
+    let scalar = !matches!(value, Value::Map(_) | Value::Seq(_));
     if !at.inline || at.start == at.end || (!in_flow && !scalar) {
         return None;
+    }
+    if matches!(value, Value::Null) && !in_flow {
+        // nothing is written as nothing, before a comment as well
+        return Some(format!("{}{}", text[..at.start].trim_end_matches(' '), &text[at.end..]));
     }
     Some(format!("{}{}{}", &text[..at.start], flow(value), &text[at.end..]))
 }
@@ -255,6 +302,7 @@ mod tests {
         let set = |one: &str| apply("params.yaml", PARAMS, one).expect("applies");
         assert_eq!(set("lr=2.5"), "lr: 2.5 # rate\nn: {k: 2}\n");
         assert_eq!(set("n.k=[1,2]"), "lr: 1 # rate\nn: {k: [1, 2]}\n");
+        assert_eq!(set("lr=null"), "lr: # rate\nn: {k: 2}\n");
         assert_eq!(set("n.k=null"), "lr: 1 # rate\nn: {k: null}\n");
         assert_eq!(set("lr=abc"), "lr: abc # rate\nn: {k: 2}\n");
         assert_eq!(set("+added=true"), "lr: 1 # rate\nn: {k: 2}\nadded: true\n");
@@ -267,6 +315,21 @@ mod tests {
         assert!(apply("params.yaml", PARAMS, "+lr=1").is_err());
         assert!(apply("params.yaml", PARAMS, "~gone").is_err());
         assert_eq!(apply("params.yaml", "a: 1\nb: 2\n", "~a").expect("applies"), "b: 2\n");
+    }
+
+    #[test]
+    fn a_mapping_goes_into_the_one_that_is_there() {
+        let set = |one: &str| apply("params.yaml", PARAMS, one);
+        assert_eq!(set("n={k: 5}").expect("applies"), "lr: 1 # rate\nn: {k: 5}\n");
+        assert_eq!(set("n={}").expect("applies"), PARAMS);
+        assert_eq!(set("n={k: {q: x}}").expect("applies"), "lr: 1 # rate\nn: {k: {q: x}}\n");
+        assert!(set("n={q: 1}").expect_err("n has no q").to_string().contains("'n.q'"));
+        for one in ["+n={q: 1}", "++n={q: 1}"] {
+            assert_eq!(set(one).expect("applies"), "lr: 1 # rate\nn:\n  k: 2\n  q: 1\n");
+        }
+        assert!(set("n=[1]").is_err(), "a list does not replace a mapping");
+        assert!(apply("params.yaml", "l: [1]\n", "l={a: 1}").is_err(), "nor a mapping a list");
+        assert_eq!(apply("params.yaml", "l: [1]\n", "+l=[2]").expect("applies"), "l: [2]\n");
     }
 
     #[test]

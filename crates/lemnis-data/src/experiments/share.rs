@@ -1,23 +1,24 @@
 //! `exp push`, `pull` and `list REMOTE`: experiments on Git remotes. A push or a pull moves the refs; the
 //! data is moved by [`push`](crate::push) and [`fetch`](crate::fetch) of their commits.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::experiments::{Baseline, Experiment, NAMESPACE, baselines, experiments, find};
+use crate::experiments::{
+    Baseline, Baselines, Experiment, NAMESPACE, baselines, experiments, find, listed, named,
+};
 use crate::repo::Repo;
 use crate::revision::{git, no_git};
-use crate::values::RevisionScope;
 
 /// Which experiments to move.
 #[derive(Clone, Debug, Default)]
 pub struct ShareExperiments {
-    /// Their names; none means those of `revs`.
+    /// Their names; none means those of `from`.
     pub names: Vec<String>,
-    /// Those of every commit.
-    pub all_commits: bool,
-    /// Those of these commits; none means the present one.
-    pub revs: Vec<String>,
+    /// The commits that they started from.
+    pub from: Baselines,
     /// Replace what differs on the other side.
     pub force: bool,
 }
@@ -41,7 +42,7 @@ impl Shared {
 }
 
 /// The experiments that a remote, by name or URL, holds.
-fn on_remote(repo: &Repo, remote: &str) -> Result<Vec<Experiment>> {
+pub(crate) fn on_remote(repo: &Repo, remote: &str) -> Result<Vec<Experiment>> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
     checked(remote)?;
     let listed = git(git_root, &["ls-remote", "--quiet", "--", remote, &format!("{NAMESPACE}/*")])?;
@@ -62,29 +63,21 @@ fn chosen(
     which: &ShareExperiments,
     remote: &str,
 ) -> Result<Vec<Experiment>> {
-    if which.all_commits && which.names.is_empty() {
+    if which.from.scope.commits && which.names.is_empty() {
         return Ok(all);
     }
     if which.names.is_empty() {
-        let commits = baselines(repo, RevisionScope::default(), &which.revs)?;
+        let commits = baselines(repo, &which.from)?;
         return Ok(all.into_iter().filter(|one| commits.contains_key(&one.baseline)).collect());
     }
-    let head = repo.resolve("HEAD")?;
     let mut found = Vec::new();
     for name in &which.names {
-        let mut named: Vec<&Experiment> = all.iter().filter(|one| one.name == *name).collect();
-        named.sort_by_key(|one| one.baseline != head);
-        match named[..] {
-            [] => {
-                return Err(Error::hinted(
-                    format!("'{remote}' has no experiment '{name}'"),
-                    format!("list them with `lemnis exp list {remote} -A`"),
-                ));
-            }
-            [one] => found.push(one.clone()),
-            [one, ..] if one.baseline == head => found.push(one.clone()),
-            _ => return Err(Error::invalid(format!("'{remote}' has several experiments called '{name}'"))),
-        }
+        found.push(named(repo, &all, name)?.ok_or_else(|| {
+            Error::hinted(
+                format!("'{remote}' has no experiment '{name}'"),
+                format!("list them with `lemnis exp list {remote} -A`"),
+            )
+        })?);
     }
     Ok(found)
 }
@@ -144,38 +137,18 @@ fn sort(from: Vec<Experiment>, to: &[Experiment], force: bool) -> (Shared, Vec<S
     (shared, refspecs)
 }
 
-/// The experiments on a Git remote by the commit that they started from: of the present one, of `revs`, or all.
-pub fn list_remote_experiments(
-    repo: &Repo,
-    remote: &str,
-    scope: RevisionScope,
-    revs: &[String],
-) -> Result<Vec<Baseline>> {
-    let all = on_remote(repo, remote)?;
-    if !scope.commits {
-        return Ok(Baseline::group(all, baselines(repo, scope, revs)?));
-    }
-    let mut commits: indexmap::IndexMap<String, String> =
-        all.iter().map(|one| (one.baseline.clone(), String::new())).collect();
-    for (commit, name) in baselines(repo, scope, revs).unwrap_or_default() {
-        commits.entry(commit).and_modify(|known| *known = name);
-    }
-    Ok(Baseline::group(all, commits))
+/// The experiments on a Git remote by the commit that they started from.
+pub fn list_remote_experiments(repo: &Repo, remote: &str, which: &Baselines) -> Result<Vec<Baseline>> {
+    listed(repo, on_remote(repo, remote)?, which)
 }
 
 /// Removes experiments from a Git remote.
-pub fn remove_remote_experiments(
-    repo: &Repo,
-    remote: &str,
-    which: &ShareExperiments,
-) -> Result<Vec<Experiment>> {
-    let git_root = repo.git_root().ok_or_else(no_git)?;
-    let gone = chosen(repo, on_remote(repo, remote)?, which, remote)?;
+pub(crate) fn remove_from(git_root: &Path, remote: &str, gone: &[Experiment]) -> Result<()> {
     if !gone.is_empty() {
         let refspecs: Vec<String> = gone.iter().map(|one| format!(":{}", one.reference())).collect();
         let mut args = vec!["push", "--quiet", "--no-verify", "--", remote];
         args.extend(refspecs.iter().map(String::as_str));
         git(git_root, &args)?;
     }
-    Ok(gone)
+    Ok(())
 }

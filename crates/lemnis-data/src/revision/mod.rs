@@ -6,6 +6,7 @@
 
 mod choose;
 mod export;
+mod order;
 mod tree;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub(crate) use choose::Revisions;
 pub(crate) use export::export;
+pub(crate) use order::newest_first;
 pub(crate) use tree::{BlobKind, GitTree};
 
 use crate::error::{Error, Result};

@@ -92,12 +92,6 @@ pub fn enqueue(repo: &Repo, request: &Enqueue, seed: u64) -> Result<String> {
     let name = experiment_name(repo, request.name.as_deref(), request.how.force, seed)?;
     let copy_paths = temporary::checked_paths(repo, &request.copy_paths)?;
     let broker = Broker::of(repo);
-    if broker.queued()?.iter().any(|one| one.stashed.name == name) {
-        return Err(Error::hinted(
-            format!("an experiment '{name}' waits in the queue already"),
-            format!("choose another name, or take it out with `lemnis queue remove {name}`"),
-        ));
-    }
     let stashed = capture(repo, &name, &request.overrides, &request.how)?;
     stashed.push(repo, QUEUED)?;
     broker.send(repo, git_root, &stashed, &copy_paths, request.message.as_deref())?;
@@ -353,10 +347,29 @@ pub fn note_process(repo: &Repo, commit: &str, pid: u32, returncode: Option<i32>
     fsx::write_text(&dir.join(format!("{commit}.json")), &note.to_string())
 }
 
-fn process_of(repo: &Repo, commit: &str) -> Result<Option<u32>> {
-    let text = fsx::read_text(&run_dir(repo, commit).join(format!("{commit}.json")))?.unwrap_or_default();
+/// What is known of the process that runs or ran a task.
+pub(crate) struct ProcessNote {
+    pub(crate) pid: Option<u32>,
+    /// The file of what it printed.
+    pub(crate) log: Option<String>,
+    pub(crate) returncode: Option<i64>,
+}
+
+/// What was noted of the task's process; `None` when it was not started.
+pub(crate) fn process_note(repo: &Repo, commit: &str) -> Result<Option<ProcessNote>> {
+    let Some(text) = fsx::read_text(&run_dir(repo, commit).join(format!("{commit}.json")))? else {
+        return Ok(None);
+    };
     let note: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    Ok(note["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()))
+    Ok(Some(ProcessNote {
+        pid: note["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
+        log: note["stdout"].as_str().map(str::to_owned),
+        returncode: note["returncode"].as_i64(),
+    }))
+}
+
+fn process_of(repo: &Repo, commit: &str) -> Result<Option<u32>> {
+    Ok(process_note(repo, commit)?.and_then(|note| note.pid))
 }
 
 /// Where the output of the task `commit` goes; its directory is made.

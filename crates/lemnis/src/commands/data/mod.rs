@@ -149,7 +149,7 @@ pub enum Data {
     #[command(subcommand)]
     Plots(plots::PlotsCommand),
     /// Run experiments, compare them, bring them back
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "experiments")]
     Exp(exp::ExpCommand),
     /// Look after experiments that wait to be run
     #[command(subcommand)]

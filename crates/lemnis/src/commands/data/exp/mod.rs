@@ -1,20 +1,20 @@
 //! `exp`: experiments, kept as commits off every branch.
 
+mod remove;
 mod run;
 mod share;
+mod show;
 
 use clap::{Args, Subcommand};
 use lemnis_data::{
-    Baseline, CheckoutOptions, CommitOptions, Experiment, Repo, RevisionScope, SaveExperiment,
-    ShareExperiments, TaskState,
+    Baseline, Baselines, CheckoutOptions, CommitOptions, Experiment, Repo, RevisionScope, SaveExperiment,
 };
 
+use self::remove::Remove;
 use self::share::{Share, Way};
-use super::values::print;
+use self::show::{Diff, Show};
 use crate::context::Context;
-use crate::output::{self, Failure};
-
-const PRECISION: usize = 5;
+use crate::output::{self, Failure, exit};
 
 #[derive(Subcommand, Debug)]
 pub enum ExpCommand {
@@ -31,6 +31,9 @@ pub enum ExpCommand {
     Apply {
         /// Its name or commit
         name: String,
+        /// Changes that were not committed are kept in a stash in any case
+        #[arg(long, hide = true)]
+        no_force: bool,
     },
     /// Make a Git branch of an experiment
     Branch {
@@ -56,7 +59,10 @@ pub enum ExpCommand {
         /// Its name or commit
         name: String,
         /// The new name
-        new: String,
+        new: Option<String>,
+        /// Look for it on this Git remote
+        #[arg(short, long, value_name = "REMOTE")]
+        git_remote: Option<String>,
         /// Replace an experiment of that name
         #[arg(short, long)]
         force: bool,
@@ -65,6 +71,11 @@ pub enum ExpCommand {
 
 #[derive(Args, Debug)]
 pub struct Save {
+    /// Stages and .dvc files whose data goes into the cache (default: all)
+    pub targets: Vec<String>,
+    /// A target that is a directory means what is defined below it
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
     /// The experiment's name
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
@@ -75,45 +86,39 @@ pub struct Save {
     #[arg(short = 'I', long = "include-untracked", value_name = "PATH")]
     pub include: Vec<std::path::PathBuf>,
     /// The commit's message
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, short_alias = 'M', value_name = "TEXT")]
     pub message: Option<String>,
 }
 
+/// Experiments by the commits that they started from.
 #[derive(Args, Debug)]
-pub struct Scope {
-    /// Of every branch
-    #[arg(short = 'a', long)]
-    pub all_branches: bool,
-    /// Of every tag
-    #[arg(short = 'T', long)]
-    pub all_tags: bool,
-    /// Of every commit
+pub struct Which {
+    /// Those of every commit
     #[arg(short = 'A', long)]
     pub all_commits: bool,
-    /// Of this commit
+    /// Those of this commit (default: the present one)
     #[arg(long, value_name = "COMMIT")]
     pub rev: Vec<String>,
+    /// Those of so many commits back from there, along first parents; of all with a negative number
+    #[arg(short, long, default_value_t = 1, allow_negative_numbers = true, value_name = "N")]
+    pub num: i64,
 }
 
-impl Scope {
-    fn revisions(&self) -> RevisionScope {
-        RevisionScope { branches: self.all_branches, tags: self.all_tags, commits: self.all_commits }
+impl Which {
+    fn baselines(&self) -> Baselines {
+        let scope = RevisionScope { commits: self.all_commits, ..RevisionScope::default() };
+        Baselines { scope, revs: self.rev.clone(), num: self.num }
     }
 }
 
 #[derive(Args, Debug)]
-pub struct Show {
-    #[command(flatten)]
-    pub scope: Scope,
-    /// A Markdown table
-    #[arg(long)]
-    pub md: bool,
-    /// Significant digits
-    #[arg(long, default_value_t = PRECISION, value_name = "N")]
-    pub precision: usize,
-    /// No pager is used in any case
-    #[arg(long, hide = true)]
-    pub no_pager: bool,
+pub struct Heads {
+    /// Those of every branch
+    #[arg(short = 'a', long)]
+    pub all_branches: bool,
+    /// Those of every tag
+    #[arg(short = 'T', long)]
+    pub all_tags: bool,
 }
 
 #[derive(Args, Debug)]
@@ -121,51 +126,15 @@ pub struct List {
     /// A Git remote's name or URL instead of this repository
     pub git_remote: Option<String>,
     #[command(flatten)]
-    pub scope: Scope,
+    pub which: Which,
+    #[command(flatten)]
+    pub heads: Heads,
     /// Names alone
-    #[arg(long, conflicts_with = "sha_only")]
+    #[arg(long, visible_alias = "names-only", conflicts_with = "sha_only")]
     pub name_only: bool,
     /// Commits alone
-    #[arg(long)]
+    #[arg(long, visible_alias = "shas-only")]
     pub sha_only: bool,
-}
-
-#[derive(Args, Debug)]
-pub struct Remove {
-    /// Their names or commits; what is queued counts as well
-    #[arg(required_unless_present_any = ["all_commits", "queue", "rev"])]
-    pub names: Vec<String>,
-    /// Those of every commit
-    #[arg(short = 'A', long)]
-    pub all_commits: bool,
-    /// Those of this commit
-    #[arg(long, value_name = "COMMIT")]
-    pub rev: Vec<String>,
-    /// Everything that waits in the queue
-    #[arg(long, conflicts_with = "git_remote")]
-    pub queue: bool,
-    /// Remove from this Git remote instead
-    #[arg(short, long, value_name = "REMOTE")]
-    pub git_remote: Option<String>,
-    /// Keep those that are named, and remove the others
-    #[arg(long, conflicts_with = "queue")]
-    pub keep: bool,
-}
-
-#[derive(Args, Debug)]
-pub struct Diff {
-    /// The older experiment or commit
-    #[arg(default_value = "HEAD")]
-    pub a_rev: String,
-    /// The newer one
-    #[arg(default_value = "workspace")]
-    pub b_rev: String,
-    /// Values that did not change as well
-    #[arg(long)]
-    pub all: bool,
-    /// Markdown tables
-    #[arg(long)]
-    pub md: bool,
 }
 
 pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
@@ -176,29 +145,12 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
         ExpCommand::Pull(arguments) => return share::run(context, &repo, arguments, Way::Pull),
         ExpCommand::Clean => lemnis_data::clean_experiments(&repo)?,
         ExpCommand::Save(arguments) => {
-            let name = name(context, &repo, arguments.name.as_deref(), arguments.force)?;
-            let options = SaveExperiment {
-                name: None,
-                force: arguments.force,
-                include: arguments.include.clone(),
-                message: arguments.message.clone(),
-            };
-            let as_it_is = CommitOptions { force: true, no_relink: true, ..CommitOptions::default() };
-            lemnis_data::commit(&repo, &[], as_it_is, &mut |_| true)?;
-            let saved = lemnis_data::save_experiment(&repo, &name, &options)?;
+            let saved = save(context, &repo, arguments).map_err(told)?;
             say(context, &saved, format!("Experiment has been saved as: {}", saved.name))?;
         }
-        ExpCommand::Show(arguments) => {
-            let shown =
-                lemnis_data::show_experiments(&repo, arguments.scope.revisions(), &arguments.scope.rev)?;
-            if context.json {
-                output::line(shown.json());
-            } else {
-                print(&shown.table(arguments.precision), arguments.md);
-            }
-        }
+        ExpCommand::Show(arguments) => show::show(context, &repo, arguments)?,
         ExpCommand::List(arguments) => list(context, &repo, arguments)?,
-        ExpCommand::Apply { name } => {
+        ExpCommand::Apply { name, no_force: _ } => {
             let applied = lemnis_data::apply_experiment(&repo, name)?;
             let options =
                 CheckoutOptions { force: true, allow_unrecorded: true, ..CheckoutOptions::default() };
@@ -215,33 +167,45 @@ pub fn run(context: &Context, command: &ExpCommand) -> Result<u8, Failure> {
             );
             say(context, &made, text)?;
         }
-        ExpCommand::Diff(arguments) => {
-            let (json, metrics, params) =
-                lemnis_data::diff_experiments(&repo, &arguments.a_rev, &arguments.b_rev, arguments.all)?;
-            if context.json {
-                output::line(json);
-            } else {
-                print(&metrics, arguments.md);
-                if !metrics.rows.is_empty() && !params.rows.is_empty() {
-                    output::line("");
-                }
-                print(&params, arguments.md);
-            }
-        }
-        ExpCommand::Remove(arguments) => {
-            let names = remove(&repo, arguments)?;
-            let text = match names.is_empty() {
-                true => "No experiments to remove.".to_owned(),
-                false => format!("Removed experiments: {}", names.join(", ")),
+        ExpCommand::Diff(arguments) => show::diff(context, &repo, arguments)?,
+        ExpCommand::Remove(arguments) => remove::run(context, &repo, arguments)?,
+        ExpCommand::Rename { name, new, force, git_remote } => {
+            let Some(new) = new else {
+                let failure = Failure::usage("there is no new name").with_dvc_code(exit::OTHER);
+                return Err(failure.with_hint("write `lemnis exp rename OLD NEW`"));
             };
-            say(context, &names, text)?;
-        }
-        ExpCommand::Rename { name, new, force } => {
-            let renamed = lemnis_data::rename_experiment(&repo, name, new, *force)?;
-            say(context, &renamed, format!("Experiment '{name}' is now called '{new}'."))?;
+            let renamed = lemnis_data::rename_experiment(&repo, name, new, *force, git_remote.as_deref())?;
+            say(context, &renamed, format!("Renamed experiments: '{name}'"))?;
         }
     }
     Ok(0)
+}
+
+fn save(context: &Context, repo: &Repo, arguments: &Save) -> Result<Experiment, Failure> {
+    let name = name(context, repo, arguments.name.as_deref(), arguments.force)?;
+    let options = SaveExperiment {
+        name: None,
+        force: arguments.force,
+        include: arguments.include.clone(),
+        message: arguments.message.clone(),
+    };
+    let as_it_is = CommitOptions {
+        force: true,
+        no_relink: true,
+        recursive: arguments.recursive,
+        ..CommitOptions::default()
+    };
+    lemnis_data::commit(repo, &arguments.targets, as_it_is, &mut |_| true)?;
+    Ok(lemnis_data::save_experiment(repo, &name, &options)?)
+}
+
+/// DVC's `exp save`, `show` and `diff` end with 1 after what is no surprise.
+fn told(error: impl Into<Failure>) -> Failure {
+    let failure = error.into();
+    match failure.dvc_code {
+        exit::OTHER => failure.with_dvc_code(1),
+        _ => failure,
+    }
 }
 
 fn say<T: serde::Serialize>(context: &Context, value: &T, text: String) -> Result<(), Failure> {
@@ -262,59 +226,17 @@ fn seed(context: &Context) -> u64 {
     context.clock.now_ms().unsigned_abs()
 }
 
-fn remove(repo: &Repo, arguments: &Remove) -> Result<Vec<String>, Failure> {
-    let Remove { names, all_commits, rev, queue, git_remote, keep } = arguments;
-    let scope = RevisionScope { commits: *all_commits, ..RevisionScope::default() };
-    if let Some(remote) = git_remote {
-        let mut which = ShareExperiments {
-            names: names.clone(),
-            all_commits: *all_commits,
-            revs: rev.clone(),
-            force: false,
-        };
-        if *keep {
-            let all = lemnis_data::list_remote_experiments(repo, remote, scope, rev)?;
-            let all = all.into_iter().flat_map(|baseline| baseline.experiments);
-            which.names = all.map(|one| one.name).filter(|name| !names.contains(name)).collect();
-        }
-        let gone = lemnis_data::remove_remote_experiments(repo, remote, &which)?;
-        return Ok(gone.into_iter().map(|one| one.name).collect());
-    }
-    let mut removed = Vec::new();
-    if *queue {
-        removed.extend(lemnis_data::remove_tasks(repo, &[], &[TaskState::Queued])?);
-    }
-    let mut commits: Vec<String> = Vec::new();
-    if *all_commits || !rev.is_empty() || *keep {
-        let all = match all_commits {
-            true => lemnis_data::experiments(repo)?,
-            false => {
-                let listed = lemnis_data::list_experiments(repo, scope, rev)?;
-                listed.into_iter().flat_map(|baseline| baseline.experiments).collect()
-            }
-        };
-        let chosen = |one: &Experiment| !*keep || !names.contains(&one.name);
-        commits.extend(all.into_iter().filter(chosen).map(|one| one.commit));
-    }
-    let known = lemnis_data::experiments(repo)?;
-    for name in names.iter().filter(|_| !*keep) {
-        let is_known = |one: &Experiment| one.name == *name || one.commit.starts_with(name.as_str());
-        if known.iter().any(is_known) {
-            commits.push(name.clone());
-        } else {
-            removed.extend(lemnis_data::remove_tasks(repo, std::slice::from_ref(name), &[])?);
-        }
-    }
-    let gone = lemnis_data::remove_experiments(repo, &commits, false)?;
-    removed.extend(gone.into_iter().map(|one| one.name));
-    Ok(removed)
-}
-
 fn list(context: &Context, repo: &Repo, arguments: &List) -> Result<(), Failure> {
-    let (scope, revs) = (arguments.scope.revisions(), &arguments.scope.rev);
+    let mut which = arguments.which.baselines();
+    which.scope.branches = arguments.heads.all_branches;
+    which.scope.tags = arguments.heads.all_tags;
     let listed = match &arguments.git_remote {
-        Some(remote) => lemnis_data::list_remote_experiments(repo, remote, scope, revs)?,
-        None => lemnis_data::list_experiments(repo, scope, revs)?,
+        Some(_) if arguments.sha_only => {
+            let failure = Failure::usage("--sha-only is for this repository's experiments");
+            return Err(failure.with_dvc_code(exit::OTHER).with_hint("leave the Git remote out"));
+        }
+        Some(remote) => lemnis_data::list_remote_experiments(repo, remote, &which)?,
+        None => lemnis_data::list_experiments(repo, &which)?,
     };
     if context.json {
         let all: Vec<_> = listed.into_iter().flat_map(|baseline| baseline.experiments).collect();
@@ -328,6 +250,7 @@ fn list(context: &Context, repo: &Repo, arguments: &List) -> Result<(), Failure>
             output::line(match (arguments.name_only, arguments.sha_only) {
                 (true, _) => one.name.clone(),
                 (_, true) => one.commit.clone(),
+                _ if arguments.git_remote.is_some() => format!("\t{}", one.name),
                 _ => format!("\t{} [{}]", &one.commit[..7], one.name),
             });
         }

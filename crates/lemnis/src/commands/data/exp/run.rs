@@ -45,7 +45,7 @@ pub struct Run {
     #[arg(short = 'C', long = "copy-paths", value_name = "PATH")]
     pub copy_paths: Vec<PathBuf>,
     /// The commit's message
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, short_alias = 'M', value_name = "TEXT")]
     pub message: Option<String>,
     /// Run with the params.yaml that is there, also when hydra.enabled asks for a composed one
     #[arg(long)]

@@ -3,7 +3,7 @@
 use clap::Args;
 use lemnis_data::{Selection, ShareExperiments, Shared, Transfer};
 
-use super::Repo;
+use super::{Repo, Which};
 use crate::commands::data::transfer::{Bar, warn_missing};
 use crate::context::Context;
 use crate::output::{self, Failure, WARN};
@@ -20,12 +20,8 @@ pub struct Share {
     pub git_remote: String,
     /// The experiments (default: those of the present commit)
     pub experiments: Vec<String>,
-    /// Those of every commit
-    #[arg(short = 'A', long)]
-    pub all_commits: bool,
-    /// Those of this commit
-    #[arg(long, value_name = "COMMIT")]
-    pub rev: Vec<String>,
+    #[command(flatten)]
+    pub which: Which,
     /// Replace experiments of the same name on the other side
     #[arg(short, long)]
     pub force: bool,
@@ -39,8 +35,11 @@ pub struct Share {
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
     /// The run-cache as well
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_run_cache")]
     pub run_cache: bool,
+    /// Without the run-cache, as is the default
+    #[arg(long, hide = true, overrides_with = "run_cache")]
+    pub no_run_cache: bool,
 }
 
 /// Which way they go.
@@ -53,8 +52,7 @@ pub enum Way {
 pub fn run(context: &Context, repo: &Repo, arguments: &Share, way: Way) -> Result<u8, Failure> {
     let which = ShareExperiments {
         names: arguments.experiments.clone(),
-        all_commits: arguments.all_commits,
-        revs: arguments.rev.clone(),
+        from: arguments.which.baselines(),
         force: arguments.force,
     };
     let shared = match way {
@@ -69,7 +67,7 @@ pub fn run(context: &Context, repo: &Repo, arguments: &Share, way: Way) -> Resul
     if !arguments.no_cache {
         data(context, repo, arguments, &shared, way)?;
     }
-    Ok(u8::from(!shared.diverged.is_empty()))
+    Ok(0)
 }
 
 fn tell(shared: &Shared, remote: &str, way: Way) {
