@@ -176,11 +176,7 @@ pub(crate) fn params(repo: &Repo, index: &Index, wanted: &Wanted) -> Result<Valu
 fn expand(contents: &Contents<'_>, files: &IndexSet<PathBuf>) -> Result<IndexSet<PathBuf>> {
     let mut out = IndexSet::new();
     for file in files {
-        let found = contents.find(file)?;
-        if found.is_empty() {
-            out.insert(file.clone());
-        }
-        out.extend(found);
+        out.extend(contents.expand(file)?);
     }
     Ok(out)
 }

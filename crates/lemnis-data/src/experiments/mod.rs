@@ -134,6 +134,13 @@ pub(crate) fn find(repo: &Repo, name: &str) -> Result<Experiment> {
     }
 }
 
+/// The commit that the experiment at `revision` began from; `None` where that is no experiment.
+pub(crate) fn baseline_of(repo: &Repo, revision: &str) -> Result<Option<String>> {
+    let commit = repo.resolve(revision)?;
+    let found = experiments(repo)?.into_iter().find(|one| one.commit == commit);
+    Ok(found.map(|one| one.baseline))
+}
+
 /// Baseline commits of the scope, newest name first, with the name that people know each by.
 pub(crate) fn baselines(
     repo: &Repo,
