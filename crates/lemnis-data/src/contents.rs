@@ -95,13 +95,11 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// Whether a directory's listing leaves the file out: definitions, lock files, what is Git's or DVC's.
+/// Whether a directory's listing leaves the file out: definitions, and what is Git's or DVC's.
 fn is_dvc_file(inside: &Path) -> bool {
     let hidden = |part: &std::ffi::OsStr| part == ".git" || part == ".dvc";
     let name = inside.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    inside.iter().any(hidden)
-        || name.ends_with(".dvc")
-        || ["dvc.yaml", "dvc.lock", ".dvcignore"].contains(&name)
+    inside.iter().any(hidden) || name.ends_with(".dvc") || ["dvc.yaml", ".dvcignore"].contains(&name)
 }
 
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {

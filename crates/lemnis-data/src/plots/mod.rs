@@ -236,6 +236,9 @@ pub fn plot_revisions(repo: &Repo, asked: &[String], experiment: bool) -> Result
         }
         revisions.push(WORKSPACE.into());
     }
+    for name in revisions.iter().filter(|name| *name != WORKSPACE) {
+        repo.resolve(name)?;
+    }
     revisions.sort_by_key(|name| name != WORKSPACE);
     Ok(revisions)
 }

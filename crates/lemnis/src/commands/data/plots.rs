@@ -133,7 +133,7 @@ pub fn run(context: &Context, command: &PlotsCommand) -> Result<u8, Failure> {
         PlotsCommand::Show(show) => (None, &show.targets, &show.how),
         PlotsCommand::Diff(diff) => (Some(diff), &diff.targets, &diff.how),
     };
-    let repo = Repo::discover(&context.dir, &context.environment)?;
+    let repo = Repo::discover_any(&context.dir, &context.environment)?;
     if how.show_vega && targets.len() != 1 {
         return Err(Failure::usage("--show-vega wants one target").with_dvc_code(1));
     }
@@ -141,7 +141,8 @@ pub fn run(context: &Context, command: &PlotsCommand) -> Result<u8, Failure> {
         return Err(Failure::usage("--show-vega and --json exclude each other").with_dvc_code(1));
     }
     let revisions = match diff {
-        Some(diff) => lemnis_data::plot_revisions(&repo, &diff.revisions, diff.experiment)?,
+        Some(diff) => lemnis_data::plot_revisions(&repo, &diff.revisions, diff.experiment)
+            .map_err(|error| Failure::from(error).with_dvc_code(1))?,
         None => vec!["workspace".to_owned()],
     };
     let options = PlotOptions {
