@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::error::Result;
 use crate::repo::Repo;
-use crate::values::{self, FileValues, RevisionScope, Values, Wanted};
+use crate::values::{self, FileValues, RevisionScope, Values, WORKSPACE, Wanted};
 use crate::yaml::{Key, Map, Value, python_float};
 use crate::{datafile, fsx, pyjson};
 
@@ -82,7 +82,7 @@ fn compare(
     options: &CompareOptions,
     gather: fn(&Repo, &crate::index::Index, &Wanted) -> Result<Values>,
 ) -> Result<ValuesDiff> {
-    if repo.git_root().is_none() || repo.has_no_commits()? {
+    if repo.has_no_commits()? || are_one_commit(repo, &options.old, &options.new)? {
         return Ok(ValuesDiff::default());
     }
     let targets = values::target_paths(repo, &options.targets)?;
@@ -98,6 +98,17 @@ fn compare(
         }
     }
     Ok(diff)
+}
+
+/// Whether two names stand for one commit: there is nothing to compare, as in DVC even where all values are asked for.
+fn are_one_commit(repo: &Repo, old: &str, new: &str) -> Result<bool> {
+    let workspaces = [old, new].into_iter().filter(|name| *name == WORKSPACE).count();
+    match workspaces {
+        0 => Ok(old != new && repo.resolve(old)? == repo.resolve(new)?),
+        1 => Ok(false),
+        // the workspace has nothing but commits to be compared with
+        _ => repo.resolve(WORKSPACE).map(|_| false),
+    }
 }
 
 fn seen_from_here(repo: &Repo, path: &str) -> String {

@@ -70,6 +70,13 @@ impl<'a> Contents<'a> {
         Ok(found)
     }
 
+    /// The files that `path` stands for: those below a directory, apart from DVC's own, else itself.
+    pub(crate) fn expand(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        let mut found = self.find(path)?;
+        found.retain(|file| file == path || !is_dvc_file(file.strip_prefix(path).unwrap_or(file)));
+        Ok(if found.is_empty() { vec![path.to_path_buf()] } else { found })
+    }
+
     pub(crate) fn outs(&self) -> impl Iterator<Item = &Out> {
         self.index.stages.iter().flat_map(|stage| &stage.outs)
     }
@@ -86,6 +93,13 @@ impl<'a> Contents<'a> {
         let file = tree.into_iter().find(|file| file.relpath == inner);
         Ok(file.map(|file| (recorded.name, file.md5)))
     }
+}
+
+/// Whether a directory's listing leaves the file out: definitions, and what is Git's or DVC's.
+fn is_dvc_file(inside: &Path) -> bool {
+    let hidden = |part: &std::ffi::OsStr| part == ".git" || part == ".dvc";
+    let name = inside.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    inside.iter().any(hidden) || name.ends_with(".dvc") || ["dvc.yaml", ".dvcignore"].contains(&name)
 }
 
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {

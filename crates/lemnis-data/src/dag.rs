@@ -3,14 +3,17 @@
 mod ascii;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use indexmap::IndexSet;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::fsx;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::reproduce::Graph;
+use crate::stage::Out;
 use crate::workspace::Workspace;
 
 /// What to show.
@@ -38,6 +41,9 @@ pub fn dag(repo: &Repo, target: Option<&str>, options: DagOptions) -> Result<Dag
     let workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
     index.check(repo)?;
+    if options.outs {
+        return outputs_of(repo, &index, target, options.full);
+    }
     let graph = Graph::of(&index, false);
     let within: BTreeSet<usize> = match target {
         None => (0..index.stages.len()).collect(),
@@ -49,7 +55,35 @@ pub fn dag(repo: &Repo, target: Option<&str>, options: DagOptions) -> Result<Dag
             }
         }
     };
-    Ok(if options.outs { outputs(repo, &index, &within) } else { stages(repo, &index, &within, options) })
+    Ok(stages(repo, &index, &within, options))
+}
+
+/// The outputs that those of `target` are connected with: what they are made from or, where `full`, all.
+/// A stage without outputs leaves nothing out.
+fn outputs_of(repo: &Repo, index: &Index, target: Option<&str>, full: bool) -> Result<Dag> {
+    let dag = outputs(repo, index);
+    let Some(target) = target else { return Ok(dag) };
+    let path = fsx::normalize(repo.cwd(), Path::new(target));
+    let mut chosen = Vec::new();
+    for at in index.find(repo, target)? {
+        let stage = &index.stages[at];
+        let is_named = |name: &str| target == name || target.ends_with(&format!(":{name}"));
+        let meant = |out: &&Out| out.path.starts_with(&path) || path.starts_with(&out.path);
+        let whole = stage.name.as_deref().is_some_and(is_named) || !stage.outs.iter().any(|out| meant(&out));
+        let outs = stage.outs.iter().filter(|out| whole || meant(out));
+        chosen.extend(outs.filter_map(|out| dag.nodes.get_index_of(&repo.show(&out.path))));
+    }
+    if chosen.is_empty() {
+        return Ok(dag);
+    }
+    let mut neighbours = vec![Vec::new(); dag.nodes.len()];
+    for (from, to) in &dag.edges {
+        neighbours[*to].push(*from);
+        if full {
+            neighbours[*from].push(*to);
+        }
+    }
+    Ok(dag.only(&Graph::reach(&chosen, |at| neighbours[at].clone())))
 }
 
 fn stages(repo: &Repo, index: &Index, within: &BTreeSet<usize>, options: DagOptions) -> Dag {
@@ -75,9 +109,9 @@ fn stages(repo: &Repo, index: &Index, within: &BTreeSet<usize>, options: DagOpti
     dag
 }
 
-fn outputs(repo: &Repo, index: &Index, within: &BTreeSet<usize>) -> Dag {
-    let outs: Vec<_> =
-        within.iter().flat_map(|at| index.stages[*at].outs.iter().map(move |out| (*at, out))).collect();
+fn outputs(repo: &Repo, index: &Index) -> Dag {
+    let stages = index.stages.iter().enumerate();
+    let outs: Vec<_> = stages.flat_map(|(at, stage)| stage.outs.iter().map(move |out| (at, out))).collect();
     let mut dag = Dag::default();
     dag.nodes.extend(outs.iter().map(|(_, out)| repo.show(&out.path)));
     for (to, (at, _)) in outs.iter().enumerate() {
@@ -98,6 +132,15 @@ fn outputs(repo: &Repo, index: &Index, within: &BTreeSet<usize>) -> Dag {
 }
 
 impl Dag {
+    /// The part with these nodes.
+    fn only(&self, within: &BTreeSet<usize>) -> Self {
+        let mut part = Self::default();
+        part.nodes.extend(within.iter().map(|at| self.nodes[*at].clone()));
+        let place = |at: &usize| part.nodes.get_index_of(&self.nodes[*at]);
+        part.edges = self.edges.iter().filter_map(|(from, to)| Some((place(from)?, place(to)?))).collect();
+        part
+    }
+
     /// Graphviz's language.
     pub fn dot(&self) -> String {
         let quoted = |at: usize| format!("\"{}\"", self.nodes[at].replace('"', "\\\""));

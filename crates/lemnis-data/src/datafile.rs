@@ -29,15 +29,38 @@ pub(crate) fn read(path: &Path, shown: &str, text: &str) -> Result<Value> {
     }
 }
 
-/// JSON with Python's `NaN`, `Infinity` and `-Infinity`.
+/// JSON as Python reads it: with `NaN`, `Infinity` and `-Infinity`, and whole numbers of any size.
 pub(crate) fn read_json(text: &str) -> serde_json::Result<Value> {
-    match serde_json::from_str::<serde_json::Value>(text) {
+    let plain = match has_large_numbers(text) {
+        false => serde_json::from_str::<serde_json::Value>(text),
+        true => return serde_json::from_str(&mark_numbers(text)).map(|json| unmark(Value::from_json(&json))),
+    };
+    match plain {
         Ok(json) => Ok(Value::from_json(&json)),
         Err(error) => match serde_json::from_str::<serde_json::Value>(&mark_numbers(text)) {
             Ok(json) => Ok(unmark(Value::from_json(&json))),
             Err(_) => Err(error),
         },
     }
+}
+
+/// Whether a run of digits may be too long for 64 bits.
+fn has_large_numbers(text: &str) -> bool {
+    text.as_bytes().chunk_by(|a, b| a.is_ascii_digit() && b.is_ascii_digit()).any(|run| run.len() > 18)
+}
+
+/// What a number is for Python that a strict parser rounds or refuses.
+fn special_number(token: &str) -> Option<String> {
+    let digits = token.strip_prefix('-').unwrap_or(token);
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let is_large = digits.len() > 18 && !digits.starts_with('0') && token.parse::<i128>().is_ok();
+        return is_large.then(|| token.to_owned());
+    }
+    let infinite = token.parse::<f64>().ok().filter(|number| number.is_infinite())?;
+    Some(if infinite > 0.0 { "Infinity" } else { "-Infinity" }.to_owned())
 }
 
 fn mark_numbers(text: &str) -> String {
@@ -48,6 +71,16 @@ fn mark_numbers(text: &str) -> String {
         if let Some(word) = word.filter(|_| !quoted) {
             out.push_str(&format!("\"\\u0001lemnis:{word}\""));
             rest = &rest[word.len()..];
+            continue;
+        }
+        if !quoted && (ch == '-' || ch.is_ascii_digit()) {
+            let end = rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
+            let (token, after) = rest.split_at(end.unwrap_or(rest.len()));
+            match special_number(token) {
+                Some(value) => out.push_str(&format!("\"\\u0001lemnis:{value}\"")),
+                None => out.push_str(token),
+            }
+            rest = after;
             continue;
         }
         let length = if quoted && ch == '\\' {
@@ -68,6 +101,7 @@ fn unmark(value: Value) -> Value {
             Some("NaN") => Value::Float(f64::NAN),
             Some("Infinity") => Value::Float(f64::INFINITY),
             Some("-Infinity") => Value::Float(f64::NEG_INFINITY),
+            Some(digits) => digits.parse().map_or(Value::Str(text.clone()), Value::Int),
             _ => Value::Str(text),
         },
         Value::Seq(items) => Value::Seq(items.into_iter().map(unmark).collect()),
@@ -117,6 +151,19 @@ mod tests {
         assert_eq!(value.get("b"), Some(&Value::Float(f64::NEG_INFINITY)));
         assert_eq!(value.get("c"), Some(&Value::from("NaN \" Infinity")));
         assert!(read_json("{").is_err());
+    }
+
+    #[test]
+    fn json_may_hold_numbers_beyond_64_bits() {
+        let text = r#"{"a": 223456789012345678901234567890, "b": 1e400, "c": -1e400, "d": "12345678901234567890123", "e": 1.12345678901234567890123}"#;
+        let value = read_json(text).expect("reads");
+        assert_eq!(value.get("a"), Some(&Value::Int(223456789012345678901234567890)));
+        assert_eq!(value.get("b"), Some(&Value::Float(f64::INFINITY)));
+        assert_eq!(value.get("c"), Some(&Value::Float(f64::NEG_INFINITY)));
+        assert_eq!(value.get("d"), Some(&Value::from("12345678901234567890123")));
+        assert_eq!(value.get("e"), Some(&Value::Float(1.123_456_789_012_345_7)));
+        assert_eq!(read_json("[1e400]").expect("reads"), Value::Seq(vec![Value::Float(f64::INFINITY)]));
+        assert!(read_json("[09999999999999999999999]").is_err());
     }
 
     #[test]

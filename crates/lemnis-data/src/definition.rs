@@ -83,14 +83,14 @@ pub(crate) fn check_removable(repo: &Repo, stage: &Stage) -> Result<()> {
     }
 }
 
-fn generated(repo: &Repo, stage: &Stage) -> Error {
+pub(crate) fn generated(repo: &Repo, stage: &Stage) -> Error {
     Error::hinted(
         format!("'{}' is generated from a template", stage.address(repo)),
         format!("change the template in {}", repo.show(&stage.file)),
     )
 }
 
-fn map_mut(value: &mut Value) -> Option<&mut Map> {
+pub(crate) fn map_mut(value: &mut Value) -> Option<&mut Map> {
     match value {
         Value::Map(map) => Some(map),
         _ => None,
@@ -99,7 +99,7 @@ fn map_mut(value: &mut Value) -> Option<&mut Map> {
 
 /// Changes a YAML file. `change` says whether it did anything; a file that then holds at most a schema is
 /// removed.
-fn edit(repo: &Repo, path: &Path, change: impl FnOnce(&mut Map) -> Result<bool>) -> Result<bool> {
+pub(crate) fn edit(repo: &Repo, path: &Path, change: impl FnOnce(&mut Map) -> Result<bool>) -> Result<bool> {
     let file = repo.show(path);
     let old = fsx::read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
     let Value::Map(mut root) = parse(&old, &file)?.to_value() else {

@@ -122,7 +122,7 @@ pub use migrate::{Migrated, migrate};
 pub use pipeline::{
     LockedPath, LockedStage, Pipeline, PipelineStage, StageOut, StageParams, digest_of, lock, pipeline,
 };
-pub use plots::{PlotOptions, Plots, plot_revisions, plot_template, plots};
+pub use plots::{PlotOptions, Plots, modify_plot, plot_revisions, plot_template, plot_templates, plots};
 pub use progress::Progress;
 pub use pull::{Pulled, pull};
 pub use relocate::{Moved, move_output};

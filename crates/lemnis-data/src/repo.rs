@@ -77,7 +77,7 @@ impl Repo {
     }
 
     /// The repository that holds `start` or, where there is none, the directory itself, which may be in Git.
-    pub(crate) fn discover_any(start: &Path, environment: &Environment) -> Result<Self> {
+    pub fn discover_any(start: &Path, environment: &Environment) -> Result<Self> {
         match Self::discover(start, environment) {
             Err(Error::NotARepo { dir }) => {
                 let config = Config::load(&dir.join(".dvc"), environment)?;

@@ -176,11 +176,7 @@ pub(crate) fn params(repo: &Repo, index: &Index, wanted: &Wanted) -> Result<Valu
 fn expand(contents: &Contents<'_>, files: &IndexSet<PathBuf>) -> Result<IndexSet<PathBuf>> {
     let mut out = IndexSet::new();
     for file in files {
-        let found = contents.find(file)?;
-        if found.is_empty() {
-            out.insert(file.clone());
-        }
-        out.extend(found);
+        out.extend(contents.expand(file)?);
     }
     Ok(out)
 }
@@ -278,13 +274,13 @@ pub(crate) fn by_revision(
         return Ok(out);
     }
     out.insert(WORKSPACE.to_owned(), here);
+    let Some(git_root) = repo.git_root() else { return Ok(out) };
     for (commit, names) in revisions(repo, scope)? {
         if let Some(then) = repo.at_commit(&commit)? {
             let values = Index::load(&then).and_then(|index| gather(&then, &index))?;
             out.insert(names.join(","), values);
         }
     }
-    let git_root = repo.git_root().ok_or_else(revision::no_git)?;
     let branch = revision::git(git_root, &["symbolic-ref", "--quiet", "--short", "HEAD"]);
     if let Ok(branch) = branch
         && out.get(branch.trim()).is_some_and(|values| out.get(WORKSPACE) == Some(values))

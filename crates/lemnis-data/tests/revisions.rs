@@ -141,8 +141,8 @@ fn declarations_may_be_templates() {
     assert!(metrics.json().contains("\"m.json\": {\"data\": {\"acc\": 1}}"), "{}", metrics.json());
     let options = lemnis_data::PlotOptions::default();
     let plots = lemnis_data::plots(&repo, &["workspace".to_owned()], &options).expect("collects");
-    let shown = plots.json(&project.path().join("out")).expect("shows").to_string();
-    assert!(shown.contains("b.csv") && shown.contains("\"field\":\"step\""), "{shown}");
+    let shown = plots.json(&project.path().join("out"), false).expect("shows");
+    assert!(shown.contains("b.csv") && shown.contains("\"field\": \"step\""), "{shown}");
 }
 
 fn csv(repo: &lemnis_data::Repo, what: &lemnis_data::ShowExperiments) -> Vec<Vec<String>> {

@@ -56,7 +56,11 @@ fn is_own_command() -> bool {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
-    if cli.quiet && !cli.json && !matches!(cli.command, Command::Data(_)) {
+    let mute = match &cli.command {
+        Command::Data(verb) => verb.is_mute(cli.json),
+        _ => !cli.json,
+    };
+    if cli.quiet && mute {
         output::silence();
     }
     let context = Context::read(&cli)?;

@@ -138,6 +138,13 @@ pub(crate) fn named(repo: &Repo, all: &[Experiment], name: &str) -> Result<Optio
     }
 }
 
+/// The commit that the experiment at `revision` began from; `None` where that is no experiment.
+pub(crate) fn baseline_of(repo: &Repo, revision: &str) -> Result<Option<String>> {
+    let commit = repo.resolve(revision)?;
+    let found = experiments(repo)?.into_iter().find(|one| one.commit == commit);
+    Ok(found.map(|one| one.baseline))
+}
+
 /// The commits whose experiments are meant.
 #[derive(Clone, Debug)]
 pub struct Baselines {

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use indexmap::IndexMap;
-use serde_json::Value as Json;
 
-use super::{Plot, vega};
+use super::{Chart, vega};
+use crate::pyjson;
+use crate::yaml::Value;
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 320.0;
@@ -13,59 +14,71 @@ const LEFT: f64 = 64.0;
 const BOTTOM: f64 = 44.0;
 const TOP: f64 = 14.0;
 const RIGHT: f64 = 14.0;
-const COLORS: [&str; 8] =
-    ["#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d", "#eeca3b"];
+/// What tells revisions apart, here and in specifications.
+pub(super) const COLORS: [&str; 7] =
+    ["#945dd6", "#13adc7", "#f46837", "#48bb78", "#4299e1", "#ed8936", "#f56565"];
 const STYLE: &str = "\
 body{font:15px system-ui,sans-serif;margin:2rem auto;max-width:76rem;color:#222;background:#fff}\
 main{display:flex;flex-wrap:wrap;gap:2rem}h2{font-size:1rem;margin:.2rem 0}svg{max-width:100%;height:auto}\
 figure{margin:0}figcaption,.key{font-size:.85rem;color:#555}.key span{margin-right:1rem}img{max-width:35rem}\
 text{font-size:11px;fill:#555}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}text{fill:#aaa}}";
 
-/// The whole page.
-pub(super) fn page(body: &str) -> String {
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Plots</title>\n<meta name=\"viewport\" content=\"width=device-width\">\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+/// The whole page. A template of the user's has `{plot_divs}` where the plots belong.
+pub(super) fn page(body: &str, template: Option<&str>) -> String {
+    match template {
+        Some(template) => template
+            .replace("{scripts}", &format!("<style>{STYLE}</style>"))
+            .replace("{plot_divs}", body)
+            .replace("{refresh_tag}", ""),
+        None => format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Plots</title>\n<meta name=\"viewport\" content=\"width=device-width\">\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+        ),
+    }
+}
+
+/// A chart with its specification.
+pub(super) fn chart_section(id: &str, chart: &Chart) -> String {
+    let spec = pyjson::text(&vega::filled(chart, false).spec).replace("</", "<\\/");
+    let drawn = drawing(chart);
+    section(
+        id,
+        &chart.title,
+        &format!("{drawn}<script type=\"application/json\" class=\"vega-lite\">{spec}</script>\n"),
     )
 }
 
-/// One plot: a chart, or images side by side.
-pub(super) fn section(id: &str, plot: &Plot, images: &[(String, String)]) -> String {
-    let mut out = format!("<section id=\"{}\">\n<h2>{}</h2>\n", escape(id), escape(&plot.title));
-    if !plot.points.is_empty() {
-        out.push_str(&chart(plot));
-        let spec = vega::spec(plot).to_string().replace("</", "<\\/");
-        let _ = writeln!(out, "<script type=\"application/json\" class=\"vega-lite\">{spec}</script>");
-    }
-    for (revision, file) in images {
+/// Images side by side: revision and file.
+pub(super) fn image_section(id: &str, images: &[(String, String)]) -> String {
+    let figure = |(revision, file): &(String, String)| {
         let (revision, file) = (escape(revision), escape(file));
-        let _ = writeln!(
-            out,
-            "<figure><img src=\"{file}\" alt=\"{revision}\"><figcaption>{revision}</figcaption></figure>"
-        );
-    }
-    out.push_str("</section>\n");
-    out
+        format!(
+            "<figure><img src=\"{file}\" alt=\"{revision}\"><figcaption>{revision}</figcaption></figure>\n"
+        )
+    };
+    section(id, id, &images.iter().map(figure).collect::<String>())
 }
 
-fn number(value: Option<&Json>) -> Option<f64> {
+fn section(id: &str, title: &str, inner: &str) -> String {
+    format!("<section id=\"{}\">\n<h2>{}</h2>\n{inner}</section>\n", escape(id), escape(title))
+}
+
+fn number(value: Option<&Value>) -> Option<f64> {
     match value? {
-        Json::Number(number) => number.as_f64(),
-        Json::String(text) => text.trim().parse().ok(),
+        Value::Int(number) => Some(*number as f64),
+        Value::Float(number) => Some(*number),
+        Value::Str(text) => text.trim().parse().ok(),
         _ => None,
     }
     .filter(|number| number.is_finite())
 }
 
-fn chart(plot: &Plot) -> String {
+fn drawing(chart: &Chart) -> String {
     let mut series: IndexMap<String, Vec<(f64, f64)>> = IndexMap::new();
-    for (step, point) in plot.points.iter().enumerate() {
-        let Some(y) = number(point.get(&plot.y)) else { continue };
-        let rev = point.get("rev").and_then(Json::as_str).unwrap_or_default();
-        let name = match point.get("field").and_then(Json::as_str) {
-            Some(field) => format!("{rev}: {field}"),
-            None => rev.to_owned(),
-        };
-        series.entry(name).or_default().push((number(point.get(&plot.x)).unwrap_or(step as f64), y));
+    let y_name = chart.axes.y.as_deref().unwrap_or_default();
+    for (step, point) in chart.points.iter().enumerate() {
+        let Some(y) = number(point.get(y_name)) else { continue };
+        let x = number(point.get(chart.axes.x.as_str())).unwrap_or(step as f64);
+        series.entry(vega::series_name(chart, point)).or_default().push((x, y));
     }
     let all = || series.values().flatten();
     let (x0, x1) = range(all().map(|(x, _)| *x));
@@ -97,7 +110,7 @@ fn chart(plot: &Plot) -> String {
     let mut key = String::from("<div class=\"key\">");
     for (at, (name, points)) in series.iter().enumerate() {
         let color = COLORS[at % COLORS.len()];
-        let dots = plot.template == "scatter" || points.len() == 1;
+        let dots = chart.is_scattered || points.len() == 1;
         if !dots {
             let path: Vec<String> =
                 points.iter().map(|(x, y)| format!("{:.1},{:.1}", across(*x), down(*y))).collect();
@@ -126,9 +139,9 @@ fn chart(plot: &Plot) -> String {
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text><text transform=\"translate(14 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n</svg>",
         (LEFT + WIDTH - RIGHT) / 2.0,
         HEIGHT - 8.0,
-        escape(&plot.x_label),
+        escape(&chart.axes.x_label),
         (TOP + HEIGHT - BOTTOM) / 2.0,
-        escape(&plot.y_label)
+        escape(chart.axes.y_label.as_deref().unwrap_or_default())
     );
     out + &key + "</div>\n"
 }
@@ -178,7 +191,13 @@ mod tests {
 
     #[test]
     fn names_cannot_break_out_of_the_page() {
-        let plot = Plot { title: "<script>".into(), ..Plot::default() };
-        assert!(!section("a\"><x", &plot, &[]).contains("<script>"));
+        let chart = Chart { title: "<script>".into(), ..Chart::default() };
+        assert!(!chart_section("a\"><x", &chart).contains("<script>"));
+        assert!(!image_section("a\"><x", &[("<x".into(), "\"><x".into())]).contains("<x"));
+    }
+
+    #[test]
+    fn a_template_of_the_users_holds_the_plots() {
+        assert_eq!(page("P", Some("<body>{plot_divs}</body>")), "<body>P</body>");
     }
 }

@@ -4,23 +4,31 @@
 //! files. It is given as a Vega-Lite specification with its data, as DVC gives it, and drawn into a page that
 //! needs nothing from the network.
 
-mod collect;
+mod builtin;
+mod definitions;
 mod html;
+mod modify;
+mod series;
+mod show;
+mod source;
+mod template;
 mod vega;
 
-use std::path::{Path, PathBuf};
+use indexmap::{IndexMap, IndexSet};
 
-use indexmap::IndexMap;
-use serde_json::{Value as Json, json};
-
-use crate::error::{Error, Result};
-use crate::fsx;
+use crate::contents::Contents;
+use crate::error::Result;
 use crate::index::Index;
+use crate::pyjson;
 use crate::repo::Repo;
 use crate::revision::{git, no_git};
 use crate::values::WORKSPACE;
+use crate::yaml::{Map, Value};
+use definitions::Definition;
+use series::Axes;
+use source::{Fault, Source};
 
-pub use vega::plot_template;
+pub use modify::modify_plot;
 
 /// What to plot.
 #[derive(Clone, Debug, Default)]
@@ -29,52 +37,196 @@ pub struct PlotOptions {
     pub targets: Vec<String>,
     /// Overrides what `dvc.yaml` says: `x`, `y`, `title`, `x_label`, `y_label`, `template`.
     pub properties: Vec<(String, String)>,
+    /// Tables begin with data.
+    pub no_header: bool,
 }
 
 /// Plots by id.
 #[derive(Clone, Debug, Default)]
 pub struct Plots {
     plots: IndexMap<String, Plot>,
-    errors: Vec<Json>,
+    /// Why all of a revision could not be read.
+    faults: Vec<(String, Fault)>,
 }
 
-/// One plot, with the points of every revision.
+/// One plot, with what every revision has of it.
 #[derive(Clone, Debug, Default)]
 struct Plot {
+    content: Content,
+    /// What could not be read or drawn: revision, file, why.
+    faults: Vec<(String, Option<String>, Fault)>,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Chart(Box<Chart>),
+    Images(Vec<Image>),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Images(Vec::new())
+    }
+}
+
+/// Points, and how to draw them.
+#[derive(Clone, Debug, Default)]
+struct Chart {
     title: String,
-    x: String,
-    y: String,
-    x_label: String,
-    y_label: String,
-    template: String,
+    template: Value,
+    is_scattered: bool,
+    axes: Axes,
     revisions: Vec<String>,
-    /// Each with `rev` and, for several series, `field`.
-    points: Vec<serde_json::Map<String, Json>>,
-    /// Revision, extension and content.
-    images: Vec<(String, String, Vec<u8>)>,
+    /// Each with `rev`, `filename` and `field`.
+    points: Vec<Map>,
+}
+
+#[derive(Clone, Debug)]
+struct Image {
+    revision: String,
+    file: String,
+    bytes: Vec<u8>,
+}
+
+/// What one revision has: plots, and what their files hold.
+struct Found {
+    revision: String,
+    plots: Vec<Definition>,
+    sources: IndexMap<String, Source>,
 }
 
 /// The plots of `revisions`; `workspace` is the working tree.
 pub fn plots(repo: &Repo, revisions: &[String], options: &PlotOptions) -> Result<Plots> {
     let mut out = Plots::default();
-    for name in revisions {
-        if name == WORKSPACE {
-            collect::collect(repo, &Index::load(repo)?, name, options, &mut out)?;
-        } else if let Some(then) = repo.at_commit(&repo.resolve(name)?)? {
-            let index = Index::load(&then)?;
-            collect::collect(&then, &index, name, options, &mut out)?;
+    let mut all = Vec::new();
+    for name in revisions.iter().collect::<IndexSet<_>>() {
+        let then = match name.as_str() {
+            WORKSPACE => None,
+            name => Some(repo.at_commit(&repo.resolve(name)?)?),
+        };
+        let seen = match &then {
+            None => repo,
+            Some(Some(then)) => then,
+            Some(None) => continue,
+        };
+        match Index::load(seen).and_then(|index| find(&Contents::new(seen, &index), name, options)) {
+            Ok(found) => all.push(found),
+            Err(error) => out.faults.push((name.clone(), Fault::new(fault_kind(&error), error.to_string()))),
         }
+    }
+    let ids: IndexSet<&String> =
+        all.iter().flat_map(|found| &found.plots).map(|definition| &definition.full_id).collect();
+    for full_id in ids {
+        let (id, plot) = draw(repo, full_id, &all)?;
+        out.plots.insert(id, plot);
     }
     Ok(out)
 }
 
+/// What DVC calls an error that spoils a revision.
+fn fault_kind(error: &crate::error::Error) -> &'static str {
+    match error {
+        crate::error::Error::Malformed { .. } => "YAMLFileCorruptedError",
+        _ => "DvcException",
+    }
+}
+
+fn find(contents: &Contents<'_>, revision: &str, options: &PlotOptions) -> Result<Found> {
+    let plots = definitions::collect(contents, options)?.all();
+    let mut sources = IndexMap::new();
+    for name in plots.iter().flat_map(Definition::sources) {
+        if !sources.contains_key(&name) {
+            let source = source::read(contents, &name, options.no_header)?;
+            sources.insert(name, source);
+        }
+    }
+    Ok(Found { revision: revision.to_owned(), plots, sources })
+}
+
+/// Joins what the revisions have of a plot; also says what it is called.
+fn draw(repo: &Repo, full_id: &str, all: &[Found]) -> Result<(String, Plot)> {
+    let mut group: Vec<(&Found, &Definition)> = Vec::new();
+    for found in all {
+        group.extend(found.plots.iter().filter(|one| one.full_id == *full_id).map(|one| (found, one)));
+    }
+    // the settings of the first revision go before those of later ones
+    let mut settings = Map::new();
+    for (_, definition) in group.iter().rev() {
+        settings.extend(definition.settings.clone());
+    }
+    let own_id = group.last().map(|(_, definition)| definition.id.clone()).unwrap_or_default();
+    let images = source::is_image(&own_id);
+    let id = if images { own_id } else { full_id.to_owned() };
+    let mut plot = Plot::default();
+    let (mut chart, mut pictures) = (Chart::default(), Vec::new());
+    for (found, definition) in group {
+        let revision = &found.revision;
+        let mut documents = IndexMap::new();
+        for name in definition.sources() {
+            match found.sources.get(&name) {
+                Some(Source::Failed(fault)) => {
+                    plot.faults.push((revision.clone(), Some(name.clone()), fault.clone()));
+                }
+                Some(Source::Document(value)) if !is_empty(value) => {
+                    documents.insert(name, value.clone());
+                }
+                Some(Source::Image(bytes)) if images => pictures.push(Image {
+                    revision: revision.clone(),
+                    file: name.clone(),
+                    bytes: bytes.clone(),
+                }),
+                _ => {}
+            }
+        }
+        if images {
+            continue;
+        }
+        match series::of(&definition.id, &settings, &documents, revision) {
+            Ok(mut series) if !series.points.is_empty() => {
+                if chart.points.is_empty() {
+                    chart.axes = series.axes;
+                }
+                chart.points.append(&mut series.points);
+                chart.revisions.push(revision.clone());
+            }
+            Ok(_) => {}
+            Err(fault) => plot.faults.push((revision.clone(), None, fault)),
+        }
+    }
+    let text = |name: &str| settings.get(name).and_then(Value::as_str);
+    if images {
+        plot.content = Content::Images(pictures);
+    } else {
+        if !chart.points.is_empty() {
+            chart.template = template::find(repo, text("template"))?;
+            chart.is_scattered = text("template").is_some_and(|name| name.starts_with("scatter"));
+            chart.title = text("title").unwrap_or(&id).to_owned();
+        }
+        plot.content = Content::Chart(Box::new(chart));
+    }
+    Ok((id, plot))
+}
+
+/// What Python takes for nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Map(map) => map.is_empty(),
+        other => crate::values::is_falsy(other),
+    }
+}
+
 /// What `plots diff` compares: what was asked for and, with less than two, the workspace; with none and changes
-/// in it, the last commit.
-pub fn plot_revisions(repo: &Repo, asked: &[String]) -> Result<Vec<String>> {
+/// in it, the last commit. For a single `experiment`, what it began from.
+pub fn plot_revisions(repo: &Repo, asked: &[String], experiment: bool) -> Result<Vec<String>> {
     let git_root = repo.git_root().ok_or_else(no_git)?;
     let mut revisions = asked.to_vec();
     if repo.has_no_commits()? {
         return Ok(Vec::new());
+    }
+    if let ([name], true) = (asked, experiment)
+        && let Some(baseline) = crate::experiments::baseline_of(repo, name)?
+    {
+        revisions.push(baseline.chars().take(7).collect());
     }
     if revisions.len() <= 1 {
         if revisions.is_empty()
@@ -84,75 +236,19 @@ pub fn plot_revisions(repo: &Repo, asked: &[String]) -> Result<Vec<String>> {
         }
         revisions.push(WORKSPACE.into());
     }
+    for name in revisions.iter().filter(|name| *name != WORKSPACE) {
+        repo.resolve(name)?;
+    }
     revisions.sort_by_key(|name| name != WORKSPACE);
     Ok(revisions)
 }
 
-impl Plots {
-    /// Whether there is nothing to draw.
-    pub fn is_empty(&self) -> bool {
-        self.plots.values().all(|plot| plot.points.is_empty() && plot.images.is_empty())
-    }
-
-    /// What could not be read: objects with `name`, `rev`, `source`, `type`, `msg`.
-    pub fn errors(&self) -> &[Json] {
-        &self.errors
-    }
-
-    /// DVC's JSON. Images are written to `out`, which is created when there are any.
-    pub fn json(&self, out: &Path) -> Result<Json> {
-        let mut data = serde_json::Map::new();
-        for (id, plot) in &self.plots {
-            let mut items = Vec::new();
-            if !plot.points.is_empty() {
-                items.push(json!({"type": "vega", "revisions": plot.revisions, "content": vega::spec(plot)}));
-            }
-            for (revision, file) in write_images(id, plot, out)? {
-                items.push(json!({"type": "image", "revisions": [revision], "url": file.to_string_lossy()}));
-            }
-            data.insert(id.clone(), Json::Array(items));
-        }
-        let mut all = serde_json::Map::new();
-        if !self.errors.is_empty() {
-            all.insert("errors".into(), self.errors.clone().into());
-        }
-        if !data.is_empty() {
-            all.insert("data".into(), data.into());
-        }
-        Ok(all.into())
-    }
-
-    /// The Vega-Lite specification of the first plot.
-    pub fn vega(&self) -> Option<Json> {
-        self.plots.values().find(|plot| !plot.points.is_empty()).map(vega::spec)
-    }
-
-    /// Writes the page `index.html` into `out` and returns where it is.
-    pub fn write_html(&self, out: &Path) -> Result<PathBuf> {
-        fsx::create_dirs(out)?;
-        let mut body = String::new();
-        for (id, plot) in &self.plots {
-            let images = write_images(id, plot, &out.join("static"))?;
-            let images: Vec<(String, String)> =
-                images.into_iter().map(|(revision, file)| (revision, fsx::relative(&file, out))).collect();
-            body.push_str(&html::section(id, plot, &images));
-        }
-        let page = out.join("index.html");
-        fsx::write_text(&page, &html::page(&body))?;
-        Ok(page)
-    }
+/// The names of the built-in templates, in DVC's order.
+pub fn plot_templates() -> &'static [&'static str] {
+    &builtin::NAMES
 }
 
-fn write_images(id: &str, plot: &Plot, out: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let plain = |text: &str| -> String {
-        text.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
-    };
-    let mut files = Vec::new();
-    for (revision, extension, bytes) in &plot.images {
-        fsx::create_dirs(out)?;
-        let file = out.join(format!("{}_{}.{}", plain(revision), plain(id), plain(extension)));
-        std::fs::write(&file, bytes).map_err(Error::io("write", &file))?;
-        files.push((revision.clone(), file));
-    }
-    Ok(files)
+/// The built-in template of that name as JSON, with anchors in place of a plot's own values.
+pub fn plot_template(name: &str) -> Option<String> {
+    builtin::template(name).map(|template| pyjson::text(&template))
 }

@@ -182,8 +182,13 @@ fn map_diff(text: &str, node: &Node, old: &Members, new: &Map, edits: &mut Vec<E
     for (index, (key, (key_node, value))) in old.iter().enumerate() {
         match new.get(key) {
             Some(wanted) => {
+                let before = edits.len();
                 if !diff(text, value, wanted, edits) {
-                    return replace_entry(text, node, old, index, Some(wanted), edits);
+                    // what was found inside the entry goes with it
+                    edits.truncate(before);
+                    if !replace_entry(text, node, old, index, Some(wanted), edits) {
+                        return false;
+                    }
                 }
             }
             None if index == 0 && key_node.column > 0 && !starts_line(text, key_node) => return false,
@@ -302,6 +307,13 @@ mod tests {
             rewrite(text, &wanted),
             "# mine\nouts:\n- md5: bbb   # old\n  size: 22\n\n  path: f # f\n"
         );
+    }
+
+    #[test]
+    fn neighbours_that_both_change_keep_the_rest() {
+        let text = "# top\na:\n- p\n- o\nb:\n- k\nc: 1 # c\n";
+        let wanted = value("a:\n- o\nb:\n- k\n- p\nc: 1\n");
+        assert_eq!(rewrite(text, &wanted), "# top\na:\n- o\nb:\n- k\n- p\nc: 1 # c\n");
     }
 
     #[test]

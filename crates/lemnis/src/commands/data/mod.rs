@@ -157,6 +157,23 @@ pub enum Data {
 }
 
 impl Data {
+    /// Whether `-q` leaves the verb nothing to print, as in DVC: its answer is its exit code.
+    pub fn is_mute(&self, json: bool) -> bool {
+        match self {
+            Data::Status(_)
+            | Data::Diff(_)
+            | Data::List(_)
+            | Data::Dag(_)
+            | Data::Root(_)
+            | Data::Plots(_)
+            | Data::DataCommand(data_command::DataCommand::Status(_))
+            | Data::Exp(exp::ExpCommand::Show(_)) => true,
+            // tables of values are shown all the same
+            Data::Metrics(_) | Data::Params(_) | Data::Exp(exp::ExpCommand::Diff(_)) => json,
+            _ => false,
+        }
+    }
+
     /// Runs the verb and returns the exit code.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         match self {

@@ -8,6 +8,19 @@ use crate::output::{self, Failure};
 
 const PRECISION: usize = 5;
 
+#[derive(Args, Debug)]
+pub struct Precision {
+    /// Round to this many digits; 0 stands for the default
+    #[arg(long, default_value_t = PRECISION, value_name = "N")]
+    precision: usize,
+}
+
+impl Precision {
+    fn digits(&self) -> usize {
+        if self.precision == 0 { PRECISION } else { self.precision }
+    }
+}
+
 #[derive(Subcommand, Debug)]
 pub enum MetricsCommand {
     /// Show metrics
@@ -41,9 +54,11 @@ pub struct Show {
     /// A Markdown table
     #[arg(long)]
     pub md: bool,
-    /// Round to this many digits
-    #[arg(long, default_value_t = PRECISION, value_name = "N")]
-    pub precision: usize,
+    /// Directories are searched with or without it
+    #[arg(short = 'R', long, hide = true)]
+    pub recursive: bool,
+    #[command(flatten)]
+    pub precision: Precision,
 }
 
 #[derive(Args, Debug)]
@@ -53,9 +68,11 @@ pub struct Show {
 pub struct MetricsDiff {
     #[command(flatten)]
     pub sides: Sides,
-    /// Round to this many digits
-    #[arg(long, default_value_t = PRECISION, value_name = "N")]
-    pub precision: usize,
+    /// Directories are searched with or without it
+    #[arg(short = 'R', long, hide = true)]
+    pub recursive: bool,
+    #[command(flatten)]
+    pub precision: Precision,
 }
 
 #[derive(Args, Debug)]
@@ -100,7 +117,7 @@ impl Sides {
 }
 
 pub fn metrics(context: &Context, command: &MetricsCommand) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir, &context.environment)?;
+    let repo = Repo::discover_any(&context.dir, &context.environment)?;
     match command {
         MetricsCommand::Show(arguments) => {
             let scope = RevisionScope {
@@ -113,17 +130,17 @@ pub fn metrics(context: &Context, command: &MetricsCommand) -> Result<u8, Failur
             if context.json {
                 output::line(shown.json());
             } else {
-                print(&shown.table(arguments.precision, !scope.is_workspace_only()), arguments.md);
+                print(&shown.table(arguments.precision.digits(), !scope.is_workspace_only()), arguments.md);
             }
         }
-        MetricsCommand::Diff(MetricsDiff { sides, precision }) => {
+        MetricsCommand::Diff(MetricsDiff { sides, precision, .. }) => {
             let diff = lemnis_data::metrics_diff(&repo, &sides.options(false))?;
             warn(&diff.failed.iter().map(String::as_str).collect::<Vec<_>>());
             if context.json {
                 output::line(diff.json());
             } else {
                 let names = (sides.a_rev.as_str(), sides.b_rev.as_str());
-                print(&diff.table("Metric", names, sides.no_path, Some(*precision), true), sides.md);
+                print(&diff.table("Metric", names, sides.no_path, Some(precision.digits()), true), sides.md);
             }
         }
     }
@@ -131,7 +148,7 @@ pub fn metrics(context: &Context, command: &MetricsCommand) -> Result<u8, Failur
 }
 
 pub fn params(context: &Context, command: &ParamsCommand) -> Result<u8, Failure> {
-    let repo = Repo::discover(&context.dir, &context.environment)?;
+    let repo = Repo::discover_any(&context.dir, &context.environment)?;
     let ParamsCommand::Diff(ParamsDiff { sides, deps }) = command;
     let diff = lemnis_data::params_diff(&repo, &sides.options(*deps))?;
     warn(&diff.failed.iter().map(String::as_str).collect::<Vec<_>>());
