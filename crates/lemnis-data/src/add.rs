@@ -121,7 +121,9 @@ fn store_all(
         let old = old_of(&stages, planned);
         let kept = old.is_none_or(|out| out.cache) && !options.no_commit;
         let legacy = old.and_then(|out| out.recorded.as_ref()).is_some_and(|old| old.name != HashName::Md5);
-        if planned.path != planned.out || !kept || legacy {
+        // outputs that share a file are written one after the other
+        let shared = stages.get(planned.dvc_file.as_path()).is_some_and(|stage| stage.outs.len() > 1);
+        if planned.path != planned.out || !kept || legacy || shared {
             continue;
         }
         let ready = ignored.check(repo, planned).and_then(|()| match fsx::metadata(&planned.out)? {
@@ -226,11 +228,7 @@ fn store_one(
     let recorded = if inside {
         granular::update(workspace, out, path, before, store, !options.no_relink)?
     } else {
-        let whole = match (unchanged_legacy(workspace, out, before)?, store) {
-            (Some(legacy), _) => Some(legacy),
-            (None, true) => workspace.store(out, !options.no_relink)?,
-            (None, false) => workspace.snapshot(out, HashName::Md5)?.map(|snapshot| snapshot.recorded),
-        };
+        let whole = workspace.take_in(out, before, store, !options.no_relink)?;
         whole.ok_or_else(|| missing(repo, planned))?
     };
     if cached {
@@ -289,18 +287,6 @@ impl Ignored {
         let new: Vec<&Path> = outs.into_iter().filter(|out| !ignored.contains(*out)).collect();
         git::add_lines(&new, lines)
     }
-}
-
-/// What is recorded for an output of DVC 2.x that did not change: it stays as it is, also in the cache.
-fn unchanged_legacy(
-    workspace: &mut Workspace<'_>,
-    path: &Path,
-    before: Option<&Recorded>,
-) -> Result<Option<Recorded>> {
-    let Some(old) = before.filter(|old| old.name == HashName::Dos2Unix) else { return Ok(None) };
-    let now = workspace.snapshot(path, HashName::Dos2Unix)?.map(|now| now.recorded);
-    let Some(now) = now.filter(|now| now.md5 == old.md5) else { return Ok(None) };
-    Ok((workspace.cache.missing(old)? == 0).then_some(now))
 }
 
 /// The paths that shell patterns match, as Python's `glob` does: `*` passes over dot files, `**` descends.

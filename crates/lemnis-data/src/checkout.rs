@@ -96,9 +96,8 @@ pub(crate) fn bring(
     let mut steps = Vec::new();
     let (mut unsaved, mut unrecorded) = (Vec::new(), Vec::new());
     for one in &selected {
-        for (out, inner) in
-            one.outs(&index.stages[one.at]).filter(|(out, _)| out.cache && !except.contains(&out.path))
-        {
+        let stage = &index.stages[one.at];
+        for (out, inner) in one.outs(stage).filter(|(out, _)| out.cache && !except.contains(&out.path)) {
             let Some(recorded) = &out.recorded else {
                 if inner.is_none() {
                     let lost = workspace.unsaved(&out.path, HashName::Md5, &cache)?;
@@ -107,6 +106,7 @@ pub(crate) fn bring(
                 }
                 continue;
             };
+            let recorded = &stage.content(out).unwrap_or_else(|| recorded.clone());
             let plan = workspace.plan(&out.path, recorded, inner, options.relink, &cache)?;
             unsaved.extend(plan.unsaved.iter().cloned());
             let (path, recorded, inner) = (out.path.clone(), recorded.clone(), inner.map(Path::to_path_buf));

@@ -157,6 +157,8 @@ fn choose(repo: &Repo, index: &mut Index, selection: &Selection, targets: &[Stri
     // For each output that was named by a path: the parts of it, or all of it.
     let mut named: HashMap<PathBuf, Option<Vec<String>>> = HashMap::new();
     let mut whole: Vec<usize> = Vec::new();
+    // As in DVC outputs and directories stand alone, without what their stages depend on.
+    let mut alone: Vec<usize> = Vec::new();
     if targets.is_empty() {
         chosen = (0..index.stages.len()).collect();
         whole.clone_from(&chosen);
@@ -167,12 +169,15 @@ fn choose(repo: &Repo, index: &mut Index, selection: &Selection, targets: &[Stri
             let below = |at: &usize| index.stages[*at].file.starts_with(&path);
             let below: Vec<usize> = (0..index.stages.len()).filter(below).collect();
             whole.extend(&below);
-            chosen.extend(below);
+            alone.extend(below);
             continue;
         }
         for at in index.find(repo, target)? {
-            chosen.push(at);
             let out = index.stages[at].outs.iter().find(|out| path.starts_with(&out.path));
+            match out {
+                None => chosen.push(at),
+                Some(_) => alone.push(at),
+            }
             match out {
                 None => whole.push(at),
                 Some(out) if out.path == path => drop(named.insert(path.clone(), None)),
@@ -190,6 +195,7 @@ fn choose(repo: &Repo, index: &mut Index, selection: &Selection, targets: &[Stri
         whole.extend(all.iter().filter(|at| !chosen.contains(at)));
         chosen = all;
     }
+    chosen.extend(alone);
     let mut outs = Vec::new();
     let mut done = std::collections::HashSet::new();
     for at in chosen.into_iter().filter(|at| done.insert(*at)) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::hash::HashName;
+use crate::imports;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::reproduce::record_inputs;
@@ -85,7 +85,7 @@ fn together(
         changed.extend(record.then_some(*at));
         done.push(committed);
     }
-    changed.into_iter().try_for_each(|at| save(workspace.repo, &index.stages[at]))
+    changed.into_iter().try_for_each(|at| save(workspace, &mut index.stages[at]))
 }
 
 /// Whether the stage is to be recorded goes with what became of it.
@@ -106,9 +106,6 @@ fn one(
         ));
     }
     let record = question.is_some() || options.force;
-    if record && stage.cmd.is_none() && (stage.outs.len() != 1 || stage.import) && question.is_some() {
-        return Err(Error::invalid(format!("{address} is an import, whose data cannot be recorded again")));
-    }
     let mut lines = git::Added::default();
     let result = store(workspace, stage, record, !options.no_relink, &mut lines);
     if result.is_err() {
@@ -123,7 +120,7 @@ fn changes(workspace: &mut Workspace<'_>, stage: &Stage, address: &str) -> Resul
     let quoted = |paths: Vec<String>| {
         format!("[{}]", paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", "))
     };
-    let deps: Vec<String> = status::deps(workspace, stage)?.into_keys().collect();
+    let deps: Vec<String> = status::deps(workspace, stage, None)?.into_keys().collect();
     let mut outs = Vec::new();
     for out in &stage.outs {
         if status::compare(workspace, &out.path, out.recorded.as_ref())?.is_some() {
@@ -138,6 +135,9 @@ fn changes(workspace: &mut Workspace<'_>, stage: &Stage, address: &str) -> Resul
         ),
         (false, true) => format!("dependencies {} of stage: '{address}' changed.", quoted(deps)),
         (true, false) => format!("outputs {} of stage: '{address}' changed.", quoted(outs)),
+        (true, true) if stage.cmd_changed && stage.cmd.is_none() => {
+            format!("the checksum of stage: '{address}' changed.")
+        }
         (true, true) if stage.cmd_changed => format!("the command of stage: '{address}' changed."),
         (true, true) => return Ok(None),
     };
@@ -169,14 +169,7 @@ fn store(
         record_inputs(workspace, stage, false)?;
     }
     for out in &mut stage.outs {
-        let legacy = out.recorded.as_ref().is_some_and(|old| old.name == HashName::Dos2Unix);
-        if legacy && status::compare(workspace, &out.path, out.recorded.as_ref())?.is_none() {
-            continue;
-        }
-        let now = match out.cache {
-            true => workspace.store(&out.path, relink)?,
-            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
-        };
+        let now = workspace.take_in(&out.path, out.recorded.as_ref(), out.cache, relink)?;
         if record {
             out.recorded = Some(now.ok_or_else(|| missing(&out.path))?);
         }
@@ -187,14 +180,15 @@ fn store(
     runcache::save(workspace, stage)
 }
 
-fn save(repo: &Repo, stage: &Stage) -> Result<()> {
+fn save(workspace: &mut Workspace<'_>, stage: &mut Stage) -> Result<()> {
     if stage.name.is_some() {
-        return lockfile::save(repo, stage);
+        return lockfile::save(workspace.repo, stage);
     }
-    match stage.outs.first().and_then(|out| out.recorded.as_ref().map(|recorded| (out, recorded))) {
-        Some((out, recorded)) if stage.outs.len() == 1 && !stage.import => {
-            dvcfile::save(&stage.file, &out.def_path, recorded)
-        }
-        _ => Ok(()),
+    if stage.import {
+        return imports::record(workspace, stage);
     }
+    for (out, recorded) in stage.outs.iter().filter_map(|out| Some((out, out.recorded.as_ref()?))) {
+        dvcfile::save(&stage.file, &out.def_path, recorded)?;
+    }
+    Ok(())
 }

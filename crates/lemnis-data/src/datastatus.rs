@@ -106,10 +106,18 @@ pub fn data_status(repo: &Repo, options: &DataStatusOptions, stores: &dyn OpenSt
     let present = DataTree::present(&mut workspace, &index, &scope)?;
     let mut status = DataStatus::default();
     let changes = datatree::compare(repo, &recorded, &present, &scope, true);
+    // As in DVC what was imported without its data is in no cache, whatever else holds the same.
+    let noted: BTreeSet<String> = index
+        .stages
+        .iter()
+        .filter(|stage| stage.import)
+        .flat_map(|stage| stage.outs.iter().filter(|out| out.recorded.is_none()))
+        .map(|out| repo.in_repo(&out.path))
+        .collect();
     for change in &changes {
         if let Some((path, entry)) = &change.old
             && let Some((name, md5)) = &entry.hash
-            && !cache.object_path(*name, md5).exists()
+            && (noted.contains(path) || !cache.object_path(*name, md5).exists())
         {
             status.not_in_cache.push(entry.show(path));
         }

@@ -13,7 +13,7 @@ use crate::fsx;
 use crate::hash::{HashName, Recorded};
 use crate::index::Index;
 use crate::repo::Repo;
-use crate::stage::Out;
+use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
 
 /// One tracked path.
@@ -79,9 +79,9 @@ impl DataTree {
     /// What the stages of `index` record about their cached outputs.
     pub(crate) fn recorded(repo: &Repo, index: &Index, cache: &Cache, scope: &Scope) -> Result<Self> {
         let mut data = Self::default();
-        for out in outs(repo, index, scope) {
+        for (stage, out) in outs(repo, index, scope) {
             let path = repo.in_repo(&out.path);
-            let Some(recorded) = &out.recorded else {
+            let Some(recorded) = &stage.content(out) else {
                 let entry = Entry { hash: None, is_dir: false, size: None, is_exec: false };
                 data.entries.insert(path, entry);
                 continue;
@@ -106,7 +106,7 @@ impl DataTree {
     pub(crate) fn present(workspace: &mut Workspace<'_>, index: &Index, scope: &Scope) -> Result<Self> {
         let repo = workspace.repo;
         let mut data = Self::default();
-        for out in outs(repo, index, scope) {
+        for (_, out) in outs(repo, index, scope) {
             let name = out.recorded.as_ref().map_or(HashName::Md5, |recorded| recorded.name);
             let Some(now) = workspace.snapshot(&out.path, name)? else { continue };
             let path = repo.in_repo(&out.path);
@@ -148,9 +148,13 @@ impl Entry {
     }
 }
 
-fn outs<'i>(repo: &'i Repo, index: &'i Index, scope: &'i Scope) -> impl Iterator<Item = &'i Out> {
-    let all = index.stages.iter().flat_map(|stage| &stage.outs);
-    all.filter(|out| out.cache && out.path.starts_with(repo.root()) && scope.touches(&out.path))
+fn outs<'i>(
+    repo: &'i Repo,
+    index: &'i Index,
+    scope: &'i Scope,
+) -> impl Iterator<Item = (&'i Stage, &'i Out)> {
+    let all = index.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)));
+    all.filter(|(_, out)| out.cache && out.path.starts_with(repo.root()) && scope.touches(&out.path))
 }
 
 /// Compares by hash and, unless `hash_only`, by presence. Unchanged entries are part of the answer.

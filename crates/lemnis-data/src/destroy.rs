@@ -16,7 +16,7 @@ pub fn destroy(repo: Repo) -> Result<usize> {
     // All data first: a destruction that is cut off must not leave links to a cache that is gone.
     for out in index.stages.iter().flat_map(|stage| &stage.outs) {
         if fsx::metadata(&out.path)?.is_some() {
-            unprotect(&out.path)?;
+            unprotect(&out.path, repo.config().shared)?;
         }
     }
     for stage in &index.stages {

@@ -56,7 +56,7 @@ pub struct GcOptions {
 /// What remotes have to do with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GcRemote {
-    /// What is not used goes from the remotes as well: this one, or the default one and those that outputs name.
+    /// What is not used goes from the remotes as well: this one or the default one, and those that outputs name.
     Collect(Option<String>),
     /// The cache keeps only what is used and this remote, or the default one, lacks.
     KeepUnsent(Option<String>),
@@ -96,11 +96,8 @@ impl GcOptions {
                 "give one of --workspace, --all-branches, --all-tags, --all-commits, --all-experiments, --date, --rev",
             ));
         }
-        if self.num.is_some() && self.rev.is_none() && !self.all_branches {
+        if self.num.is_some_and(|num| num > 0) && self.rev.is_none() && !self.all_branches {
             return Err(Error::invalid("--num needs --rev or --all-branches"));
-        }
-        if self.num == Some(0) {
-            return Err(Error::invalid("--num must be at least 1"));
         }
         Ok(())
     }
@@ -159,7 +156,7 @@ fn collect(repo: &Repo, options: &GcOptions, how: Option<(&GcRemote, &Outside<'_
                 used.retain(|object| !there.contains(object));
             }
         }
-        Some((GcRemote::Collect(None), outside)) => {
+        Some((GcRemote::Collect(_), outside)) => {
             for name in named {
                 if !remotes.iter().any(|remote| remote.name == name) {
                     remotes.push(open(Some(&name), outside)?);
@@ -196,7 +193,7 @@ impl Marked<'_> {
         let which = Revisions {
             rev: options.rev.clone(),
             commit_ids: Vec::new(),
-            num: options.num.unwrap_or(1),
+            num: options.num.unwrap_or(1).max(1),
             branches: options.all_branches,
             tags: options.all_tags,
             commits: options.all_commits,

@@ -42,6 +42,7 @@ mod imports;
 mod index;
 mod ingest;
 mod lanes;
+mod legacy;
 mod link;
 mod listing;
 mod lockfile;
@@ -114,8 +115,8 @@ pub use experiments::{
 pub use gc::{Collected, GcOptions, GcRemote, gc, gc_with_remote};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
 pub use imports::{
-    ArtifactName, Extent, Get, Import, ImportUrl, Imported, Outside, UpdateOptions, add_to_remote,
-    find_artifact, get, get_url, import, import_url, show_url, update,
+    ArtifactName, Extent, Get, Import, ImportUrl, Imported, ListUrl, ListedUrl, Outside, UpdateOptions,
+    add_to_remote, find_artifact, get, get_url, import, import_url, list_url, show_url, update,
 };
 pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use migrate::{Migrated, migrate};

@@ -61,6 +61,16 @@ pub struct Source {
     _clone: Option<TempDir>,
 }
 
+impl Source {
+    /// An error when the repository has no remote of that name.
+    pub fn check_remote(&self, name: &str) -> Result<()> {
+        match self.repo.config().remotes.contains_key(&name.to_lowercase()) {
+            true => Ok(()),
+            false => Err(crate::remote::no_such(name)),
+        }
+    }
+}
+
 /// Opens the repository at `url`, a directory or anything that Git can clone. `scratch` is where a clone is
 /// made; it is removed when the source is dropped.
 pub fn open_source(
@@ -248,7 +258,9 @@ impl Lister<'_> {
     fn tracked(&mut self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
         let mut found = BTreeMap::new();
         let mut inside = None;
-        for out in self.contents.outs().filter(|out| out.cache) {
+        let stages = &self.contents.index.stages;
+        let outs = stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)));
+        for (stage, out) in outs.filter(|(_, out)| out.cache) {
             if let Ok(rest) = out.path.strip_prefix(dir) {
                 let mut parts = rest.components();
                 let Some(first) = parts.next() else {
@@ -260,13 +272,15 @@ impl Lister<'_> {
                     found.entry(name).or_insert_with(|| node(true, false, None));
                     continue;
                 }
-                let recorded = out.recorded.as_ref();
+                let content = stage.content(out);
+                let recorded = content.as_ref();
                 // DVC tells a file executable by the disk or Git alone, whatever is recorded, and one that never was
-                // recorded has no bytes.
+                // recorded has no bytes, unless it is an import from a URL.
+                let unrecorded = if stage.import && !stage.is_repo_import() { None } else { Some(0) };
                 let mut entry = node(
                     recorded.is_some_and(|recorded| recorded.is_dir()),
                     false,
-                    recorded.map_or(Some(0), |recorded| recorded.size),
+                    recorded.map_or(unrecorded, |recorded| recorded.size),
                 );
                 entry.isout = true;
                 entry.md5 = recorded.map(|recorded| recorded.md5.clone());

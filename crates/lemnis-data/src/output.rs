@@ -268,12 +268,13 @@ fn plain_mode(path: &Path, isexec: bool, umask: u32) -> Result<()> {
     Ok(())
 }
 
-/// Cuts a kept output loose from the cache, so that a command may write it in place.
-pub(crate) fn unprotect(path: &Path) -> Result<()> {
+/// Cuts a kept output loose from the cache, so that a command may write it in place; where the cache is `shared`, so may
+/// the group.
+pub(crate) fn unprotect(path: &Path, shared: bool) -> Result<()> {
     let Ok(meta) = fs::symlink_metadata(path) else { return Ok(()) };
     if meta.is_dir() {
         for entry in fs::read_dir(path).map_err(Error::io("list", path))? {
-            unprotect(&entry.map_err(Error::io("list", path))?.path())?;
+            unprotect(&entry.map_err(Error::io("list", path))?.path(), shared)?;
         }
         return Ok(());
     }
@@ -289,5 +290,6 @@ pub(crate) fn unprotect(path: &Path) -> Result<()> {
     } else if linked {
         return Ok(());
     }
-    fsx::chmod(path, (0o666 & !umask()) | (mode & EXEC))
+    let plain = if shared { 0o664 } else { 0o666 & !umask() };
+    fsx::chmod(path, plain | (mode & EXEC))
 }

@@ -101,8 +101,12 @@ pub fn move_output(repo: &Repo, from: &Path, to: &Path) -> Result<Moved> {
     if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
         let mut staged = lines.files();
         staged.push(new_file.clone());
+        // as in DVC a .gitignore that went with its last line is left to the user
+        staged.extend(Some(from.with_file_name(".gitignore")).filter(|file| cached && file.exists()));
         git::add(git_root, &staged)?;
-        git::update(git_root)?;
+        if old_file != new_file && git::is_tracked(git_root, &old_file)? {
+            git::add(git_root, std::slice::from_ref(&old_file))?;
+        }
     }
     workspace.close()?;
     Ok(Moved { from: repo.show(&from), to: repo.show(&to), dvc_file: repo.show(&new_file) })

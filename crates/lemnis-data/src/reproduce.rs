@@ -187,6 +187,8 @@ pub enum Outcome {
     Pulled,
     /// It is frozen: its outputs were recorded as they are.
     Frozen,
+    /// It is an import and came from its source again.
+    Imported,
     /// A tracked file that is no command's output had changed and was recorded.
     Committed,
     /// It is stale; a dry run does no more than say so.

@@ -37,7 +37,7 @@ pub(crate) fn save(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<()> {
         return Ok(());
     }
     for out in stage.outs.iter().filter(|out| !out.cache) {
-        workspace.store(&out.path, false)?;
+        workspace.take_in(&out.path, out.recorded.as_ref(), true, false)?;
     }
     let body = lockfile::body(stage);
     let path = dir_of(workspace, &body).join(value_of(&body));

@@ -62,7 +62,8 @@ impl Index {
                     || !stage.outs.iter().any(|out| path.starts_with(&out.path))
                     || stage.name.as_deref() == Some(target)
             });
-            if reach.with_deps {
+            // as in DVC an output stands alone, without what its stage depends on
+            if reach.with_deps && named {
                 let order = self.order(&found, false, repo)?;
                 selected.extend(order.into_iter().filter(|at| !found.contains(at)).map(whole));
             }

@@ -118,9 +118,14 @@ impl Settings {
         })
     }
 
-    /// Takes an option out; it must be there.
+    /// Takes an option out, or `remote.NAME` and `db.NAME` as a whole; it must be there.
     pub fn unset(&self, level: Option<Level>, name: &OptionName) -> Result<()> {
         self.files.edit(level.unwrap_or(Level::Repo), |document| {
+            if matches!(name.header.as_str(), "remote" | "db") {
+                let header = named(&name.header, &name.option);
+                let missing = || Error::config(format!("there is no section '{header}'"));
+                return document.sections.shift_remove(&header).map(drop).ok_or_else(missing);
+            }
             option_of(document, name)?;
             if let Some(section) = document.sections.get_mut(&name.header) {
                 section.entries.shift_remove(&name.option);
@@ -238,7 +243,8 @@ impl Settings {
     /// Makes a remote the default one; `None` means that there is none.
     pub fn set_default_remote(&self, level: Option<Level>, name: Option<&str>) -> Result<()> {
         let level = level.unwrap_or(Level::Repo);
-        let weaker = self.files.merged(Some(level))?;
+        // a remote of a stronger level is one that the repository has
+        let all = self.files.merged(None)?;
         self.files.edit(level, |document| {
             let Some(name) = name.map(str::to_lowercase) else {
                 if let Some(core) = document.sections.get_mut("core") {
@@ -247,7 +253,7 @@ impl Settings {
                 return Ok(());
             };
             let header = named("remote", &name);
-            if !document.sections.contains_key(&header) && !weaker.sections.contains_key(&header) {
+            if !all.sections.contains_key(&header) {
                 return Err(no_remote(&name));
             }
             document.sections.entry("core".into()).or_default().set("remote", &name);
@@ -390,6 +396,18 @@ mod tests {
         );
         settings.remove_remote(None, "uno").expect("removes");
         assert_eq!((text(&dir, "config").as_str(), text(&dir, "config.local").as_str()), ("\n", "\n"));
+    }
+
+    #[test]
+    fn a_remote_is_taken_out_as_a_whole_and_may_be_the_default_from_any_level() {
+        let (dir, settings) = repo();
+        settings.add_remote(None, "r", "/r", false, false).expect("adds");
+        settings.unset(None, &option("remote.r")).expect("unsets");
+        assert_eq!(text(&dir, "config"), "\n");
+        settings.unset(None, &option("remote.r")).expect_err("it is gone");
+        settings.add_remote(Some(Level::Local), "l", "/l", false, false).expect("adds");
+        settings.set_default_remote(None, Some("l")).expect("chooses");
+        assert_eq!(text(&dir, "config"), "[core]\n    remote = l\n");
     }
 
     #[test]

@@ -26,9 +26,9 @@ pub(crate) struct Stage {
     pub(crate) frozen: bool,
     pub(crate) always_changed: bool,
     pub(crate) desc: Option<String>,
-    /// The command differs from the one in `dvc.lock`.
+    /// The command differs from the one in `dvc.lock`; of a `.dvc` file: its checksum is not that of what it says.
     pub(crate) cmd_changed: bool,
-    /// A `.dvc` file with dependencies: an import.
+    /// A `.dvc` file with one dependency and one output: an import.
     pub(crate) import: bool,
 }
 
@@ -140,6 +140,25 @@ impl Stage {
     /// Runs at every reproduction, for it has nothing that could be unchanged.
     pub(crate) fn is_callback(&self) -> bool {
         self.cmd.is_some() && self.deps.is_empty() && self.params.is_empty() && self.outs.is_empty()
+    }
+
+    /// What `out` holds as commands that show or bring data see it. As in DVC an import from a URL goes by what is known
+    /// of its source: size and mode, and the hash as long as its own is not recorded.
+    pub(crate) fn content(&self, out: &Out) -> Option<Recorded> {
+        let own = out.recorded.clone();
+        let source = match self.deps.as_slice() {
+            [dep] if self.import && !dep.from_repo => dep.recorded.clone(),
+            _ => None,
+        };
+        match (own, source) {
+            (Some(own), Some(source)) => Some(Recorded { name: own.name, md5: own.md5, ..source }),
+            (own, source) => own.or(source),
+        }
+    }
+
+    /// Whether it is an import from another repository.
+    pub(crate) fn is_repo_import(&self) -> bool {
+        self.import && self.deps.iter().any(|dep| dep.from_repo)
     }
 
     /// The file that records its results.

@@ -53,7 +53,7 @@ pub enum StageChange {
         #[serde(rename = "changed outs")]
         changed: IndexMap<String, String>,
     },
-    /// `always changed` or `changed command`.
+    /// `always changed`, `changed command`, or of an import `changed checksum`.
     Note(String),
 }
 
@@ -113,16 +113,10 @@ fn stage_changes(
     stores: Option<&dyn OpenStore>,
 ) -> Result<Vec<StageChange>> {
     let mut out = Vec::new();
-    if stage.import
-        && !options.no_updates
-        && stage.deps.iter().any(|dep| dep.from_repo || dep.versioned)
-        && let Some((name, state)) = imports::news(workspace.repo, stage, stores)?
-    {
-        let changed = IndexMap::from([(name, DepChange::Path(state.into()))]);
-        out.push(StageChange::Deps { changed });
-    }
-    if !stage.frozen {
-        let changed = deps(workspace, stage)?;
+    let has_news =
+        stage.import && !options.no_updates && stage.deps.iter().any(|dep| dep.from_repo || dep.versioned);
+    if !stage.frozen || has_news {
+        let changed = deps(workspace, stage, stores)?;
         if !changed.is_empty() {
             out.push(StageChange::Deps { changed });
         }
@@ -140,15 +134,22 @@ fn stage_changes(
         out.push(StageChange::Note("always changed".into()));
     }
     if stage.cmd_changed {
-        out.push(StageChange::Note("changed command".into()));
+        let what = if stage.name.is_some() { "changed command" } else { "changed checksum" };
+        out.push(StageChange::Note(what.into()));
     }
     Ok(out)
 }
 
-/// The dependencies that changed.
-pub(crate) fn deps(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<IndexMap<String, DepChange>> {
+/// The dependencies that changed. Sources of imports that lie in a store are looked at only with `stores`.
+pub(crate) fn deps(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    stores: Option<&dyn OpenStore>,
+) -> Result<IndexMap<String, DepChange>> {
     let mut changed = IndexMap::new();
     if stage.import {
+        let source = imports::changed_source(workspace, stage, stores)?;
+        changed.extend(source.map(|(name, state)| (name, DepChange::Path(state.into()))));
         return Ok(changed);
     }
     for dep in &stage.deps {

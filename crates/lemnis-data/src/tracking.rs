@@ -51,9 +51,6 @@ pub fn remove(repo: &Repo, targets: &[String], outs: bool) -> Result<Vec<Removed
         let shown = stage.outs.iter().map(|out| repo.show(&out.path)).collect();
         removed.push(Removed { stage: stage.address(repo), outs: shown });
     }
-    if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
-        git::update(git_root)?;
-    }
     for known in workspace.state.links() {
         let path = repo.root().join(&known);
         if removed
@@ -72,7 +69,7 @@ pub fn remove(repo: &Repo, targets: &[String], outs: bool) -> Result<Vec<Removed
 /// Cuts the outputs loose from the cache and takes back their lines of `.gitignore`.
 fn let_go(repo: &Repo, stage: &Stage) -> Result<()> {
     for out in stage.outs.iter().filter(|out| out.cache) {
-        cut_loose(&out.path)?;
+        cut_loose(&out.path, repo.config().shared)?;
         if repo.git_root().is_some() {
             git::unignore(&out.path)?;
         }
@@ -109,6 +106,6 @@ pub fn unprotect(repo: &Repo, targets: &[PathBuf]) -> Result<()> {
             return Err(Error::Missing { what: "file or directory", path: repo.show(path) });
         }
     }
-    paths.iter().try_for_each(|path| cut_loose(path))?;
+    paths.iter().try_for_each(|path| cut_loose(path, repo.config().shared))?;
     workspace.close()
 }

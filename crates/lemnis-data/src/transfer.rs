@@ -87,6 +87,7 @@ pub fn push(
         done.pushed += remote.upload_runs(cache)?;
     }
     let mut wanted = collect(repo, &mut index, &request.selection)?;
+    check_remotes(repo, &wanted, None)?;
     wanted.retain(|one| one.push && !one.is_foreign());
     let mut moved = Moved::default();
     let mut total = 0;
@@ -161,11 +162,13 @@ pub fn fetch(
     let cache = &workspace.cache;
     let mut done = Fetched::default();
     let versioned = Remote::versioned_name(repo.config(), request.remote.as_deref());
-    if request.run_cache && versioned.is_none() {
+    let has_remote = request.remote.is_some() || repo.config().remote.is_some();
+    if request.run_cache && versioned.is_none() && has_remote {
         let remote = Remote::open(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
         done.fetched += remote.download_runs(cache)?;
     }
     let mut wanted = collect(repo, &mut index, &request.selection)?;
+    check_remotes(repo, &wanted, request.remote.as_deref())?;
     let kinds = (request.metrics, request.plots);
     wanted.retain(|one| {
         let small = request.max_size_bytes.is_none_or(|max| one.recorded.size.unwrap_or(0) < max);
@@ -182,7 +185,6 @@ pub fn fetch(
     let mut moved = Moved::default();
     let mut total = 0;
     let outside = Outside { stores, progress, jobs: request.jobs, environment: repo.environment() };
-    let has_remote = request.remote.is_some() || repo.config().remote.is_some();
     let mut failure: Option<Error> = None;
     for one in imported {
         if holds(cache, std::slice::from_ref(&one))? {
@@ -202,6 +204,11 @@ pub fn fetch(
         if holds(cache, &wanted)? {
             continue;
         }
+        // As in DVC no remote at all is no failure of a fetch; what is missing is told.
+        if name.is_none() && !has_remote {
+            done.missing.extend(wanted.into_iter().map(|one| one.label));
+            continue;
+        }
         let remote = Remote::open_any(repo.config(), name.as_deref(), stores, request.jobs)?;
         let got = match remote.versioned {
             true => versioned::fetch(repo, &remote, cache, &wanted, progress, &mut done.missing)?,
@@ -215,6 +222,16 @@ pub fn fetch(
     done.bytes = moved.bytes;
     finish(moved, "fetched", total)?;
     failure.map_or(Ok(done), Err)
+}
+
+/// An error when an output, or the command where there are outputs, names a remote that does not exist.
+fn check_remotes(repo: &Repo, wanted: &[Wanted], asked: Option<&str>) -> Result<()> {
+    let asked = asked.filter(|_| !wanted.is_empty()).map(str::to_lowercase);
+    let mut named = wanted.iter().filter_map(|one| one.remote.as_ref()).chain(&asked);
+    match named.find(|name| !repo.config().remotes.contains_key(*name)) {
+        Some(name) => Err(crate::remote::no_such(name)),
+        None => Ok(()),
+    }
 }
 
 /// Whether the cache holds everything, so that no remote need be opened.
@@ -280,9 +297,16 @@ pub fn cloud_status(
     let workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
     let cache = &workspace.cache;
-    let remote = Remote::open(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
     let mut wanted = collect(repo, &mut index, &request.selection)?;
+    check_remotes(repo, &wanted, None)?;
     wanted.retain(|one| one.push && !one.is_foreign() && one.remote.is_none());
+    if wanted.is_empty() {
+        // there is nothing to ask a remote for, so that none is needed
+        workspace.close()?;
+        let name = request.remote.clone().or_else(|| repo.config().remote.clone());
+        return Ok((name.unwrap_or_default(), BTreeMap::new()));
+    }
+    let remote = Remote::open(repo.config(), request.remote.as_deref(), stores, request.jobs)?;
     let mut status = BTreeMap::new();
     let mut gone = Vec::new();
     expand(&[cache], &wanted, &mut gone)?;
@@ -294,7 +318,8 @@ pub fn cloud_status(
     }
     let objects = expand(&[cache], &wanted, &mut Vec::new())?;
     let mut labels = objects.files;
-    for one in wanted.iter().filter(|one| one.recorded.is_dir()) {
+    // as in DVC a directory whose object is nowhere is not told
+    for one in wanted.iter().filter(|one| objects.dirs.contains_key(&object_of(one))) {
         labels.entry(object_of(one)).or_insert_with(|| one.label.clone());
     }
     let all: Vec<Object> = labels.keys().cloned().collect();

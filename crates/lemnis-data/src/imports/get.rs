@@ -11,7 +11,6 @@ use super::{Outside, destination};
 use crate::error::{Error, Result};
 use crate::remote::Object;
 use crate::repo::Repo;
-use crate::yaml::Value;
 
 /// What to get, from another repository.
 #[derive(Clone, Debug, Default)]
@@ -30,18 +29,14 @@ pub struct Get {
     pub remote: Option<String>,
     /// A configuration file to lay over that repository's own.
     pub config: Option<String>,
+    /// Options for the remote, or for the default one.
+    pub remote_options: Vec<(String, String)>,
 }
 
 impl Get {
-    fn reference(&self) -> RepoRef {
-        let text = |text: &Option<String>| text.as_ref().map(|text| Value::from(text.as_str()));
-        RepoRef {
-            url: self.url.clone(),
-            rev: self.rev.clone(),
-            rev_lock: None,
-            config: text(&self.config),
-            remote: text(&self.remote),
-        }
+    fn reference(&self) -> Result<RepoRef> {
+        let (rev, config) = (self.rev.as_deref(), self.config.as_deref());
+        RepoRef::asked(&self.url, rev, config, self.remote.as_deref(), &self.remote_options)
     }
 }
 
@@ -56,7 +51,7 @@ pub fn get(cwd: &Path, request: &Get, outside: &Outside<'_>) -> Result<PathBuf> 
     let parent = dest.parent().unwrap_or(Path::new("/"));
     crate::fsx::create_dirs(parent)?;
     let (_holder, cache) = loose_cache(parent)?;
-    listing.bring(&source, Some(&request.reference()), &cache, outside)?;
+    listing.bring(&source, Some(&request.reference()?), &cache, outside)?;
     listing.write(&cache, &dest)?;
     Ok(dest)
 }
@@ -70,7 +65,7 @@ pub fn show_url(cwd: &Path, request: &Get, outside: &Outside<'_>) -> Result<Stri
         return Err(Error::invalid(format!("'{}' is not tracked data of '{}'", request.path, request.url)));
     };
     let mut oid = wanted.recorded.md5.clone();
-    let reference = request.reference();
+    let reference = request.reference()?;
     if let Some(part) = wanted.parts.as_ref().and_then(|parts| parts.first()) {
         let (_holder, cache) = loose_cache(&source.base)?;
         listing.bring(&source, Some(&reference), &cache, outside)?;
@@ -86,20 +81,25 @@ pub fn show_url(cwd: &Path, request: &Get, outside: &Outside<'_>) -> Result<Stri
     Ok(remote.url_of(&Object { name: wanted.recorded.name, oid }))
 }
 
-/// Downloads what a path or URL leads to; returns the path it was written to.
+/// Downloads what a path or URL leads to, its store opened with `options`; returns the path it was written to.
 pub fn get_url(
     cwd: &Path,
     url: &str,
+    options: &[(String, String)],
     out: Option<&Path>,
     force: bool,
     outside: &Outside<'_>,
 ) -> Result<PathBuf> {
     let dest = into_directory(destination(cwd, url, out, force)?, url);
-    let repo =
-        if url.starts_with("remote://") { Some(Repo::discover(cwd, outside.environment)?) } else { None };
-    let link = Link::new(url);
+    let repo = repo_for(cwd, url, outside)?;
+    let link = Link::new(url).with_options(repo.as_ref(), options, false)?;
     Thing::find(repo.as_ref(), cwd, &link, link.version.as_deref(), outside)?.write(&dest, outside)?;
     Ok(dest)
+}
+
+/// The repository whose remotes a URL names.
+pub(super) fn repo_for(cwd: &Path, url: &str, outside: &Outside<'_>) -> Result<Option<Repo>> {
+    url.starts_with("remote://").then(|| Repo::discover(cwd, outside.environment)).transpose()
 }
 
 /// A directory that is there is not replaced: like `cp -r`, what is got goes into it.

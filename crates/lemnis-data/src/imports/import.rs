@@ -20,7 +20,6 @@ use crate::index::Index;
 use crate::repo::Repo;
 use crate::stage::{self, At, Out, OutKind, Stage};
 use crate::workspace::Workspace;
-use crate::yaml::Value;
 
 /// How much of an import is done at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +52,8 @@ pub struct Import {
     pub remote: Option<String>,
     /// A configuration file to lay over that repository's own.
     pub config: Option<String>,
+    /// Options for the remote, or for the default one.
+    pub remote_options: Vec<(String, String)>,
 }
 
 /// Data behind a path or URL.
@@ -88,14 +89,9 @@ pub struct Imported {
 /// Imports from another repository.
 pub fn import(repo: &Repo, request: &Import, outside: &Outside<'_>) -> Result<Imported> {
     let out = destination(repo.cwd(), &request.path, request.out.as_deref(), request.force)?;
-    let text = |text: &Option<String>| text.as_ref().map(|text| Value::from(text.as_str()));
-    let mut from = RepoRef {
-        url: request.url.clone(),
-        rev: request.rev.clone(),
-        rev_lock: None,
-        config: text(&request.config),
-        remote: text(&request.remote),
-    };
+    let (rev, config) = (request.rev.as_deref(), request.config.as_deref());
+    let mut from =
+        RepoRef::asked(&request.url, rev, config, request.remote.as_deref(), &request.remote_options)?;
     let origin = Origin::Repo { path: request.path.clone(), repo: Box::new(from.clone()) };
     let mut work = Work::begin(repo, &out)?;
     let mut document = Document::new(&origin, &work.name());
@@ -111,6 +107,12 @@ pub fn import(repo: &Repo, request: &Import, outside: &Outside<'_>) -> Result<Im
         ));
     }
     let listing = Listing::of(&source, &request.path, &request.url)?;
+    if request.remote.is_some()
+        && let Some(theirs) = source.repo_of(&source.locate(&request.path)?)?
+    {
+        // a name that is wrong is told now, also while the cache beside that repository has everything
+        source.remotes(&theirs, Some(&from), None, outside)?;
+    }
     document.set_origin(&Origin::Repo { path: request.path.clone(), repo: Box::new(from.clone()) });
     if request.extent == Extent::Whole {
         listing.bring(&source, Some(&from), &work.workspace.cache, outside)?;
@@ -124,7 +126,7 @@ pub fn import(repo: &Repo, request: &Import, outside: &Outside<'_>) -> Result<Im
 pub fn import_url(repo: &Repo, request: &ImportUrl, outside: &Outside<'_>) -> Result<Imported> {
     let out = destination(repo.cwd(), &request.url, request.out.as_deref(), request.force)?;
     let mut work = Work::begin(repo, &out)?;
-    let link = Link::new(&request.url).with_options(repo, &request.options, request.version_aware)?;
+    let link = Link::new(&request.url).with_options(Some(repo), &request.options, request.version_aware)?;
     let recorded = Link { url: recorded_url(repo, &out, &link.url), ..link.clone() };
     let mut document = Document::new(&Origin::Url(recorded), &work.name());
     if request.extent == Extent::NoExec {
@@ -202,7 +204,9 @@ impl<'r> Work<'r> {
             return Err(error);
         }
         if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
-            git::add(git_root, std::slice::from_ref(&self.dvc_file))?;
+            let mut files = lines.files();
+            files.push(self.dvc_file.clone());
+            git::add(git_root, &files)?;
         }
         self.workspace.close()?;
         Ok(Imported { path: repo.in_repo(&self.out), dvc_file: repo.in_repo(&self.dvc_file) })

@@ -54,12 +54,12 @@ impl Link {
     /// The link with options for its store, `version_aware` as the last of them when it is asked for.
     pub(super) fn with_options(
         mut self,
-        repo: &Repo,
+        repo: Option<&Repo>,
         options: &[(String, String)],
         version_aware: bool,
     ) -> Result<Self> {
         if !options.is_empty() {
-            schema::validate_options(&self.resolved(Some(repo))?.0, options)?;
+            schema::validate_options(&self.resolved(repo)?.0, options)?;
         }
         for (name, value) in options {
             self.options.insert(Key::from(name.as_str()), Value::from(value.as_str()));
@@ -91,6 +91,15 @@ impl Link {
         Ok((full, options))
     }
 
+    /// The place on this machine that it leads to; `None` for a store. Relative paths start at `base`.
+    pub(super) fn local(&self, repo: &Repo, base: &Path) -> Result<Option<PathBuf>> {
+        let (full, _) = self.resolved(Some(repo))?;
+        Ok(match full.contains("://") {
+            true => full.starts_with("file://").then(|| local_path(&full).unwrap_or_default()),
+            false => Some(fsx::normalize(base, Path::new(&full))),
+        })
+    }
+
     /// Whether versions are meant: as the options of the store say, or else as what was recorded does.
     fn wants_versions(&self, options: &BTreeMap<String, String>) -> bool {
         let asked = options.get(AWARE).and_then(|text| truth(text));
@@ -112,7 +121,7 @@ impl Link {
         let scheme = full.split_once("://").map_or("file", |(scheme, _)| scheme).to_owned();
         let wanted = self.wants_versions(&options);
         let asked = self.version.is_some() || options.get(AWARE).and_then(|text| truth(text)) == Some(true);
-        if wanted && asked && scheme != "s3" {
+        if wanted && asked && !matches!(scheme.as_str(), "s3" | "file") {
             return Err(Error::hinted(
                 format!("versions of '{}' cannot be imported: only those of s3 can", self.url),
                 "import it without --version-aware: a change of the source is seen as well, but older data is not kept there",

@@ -229,8 +229,7 @@ fn walk(base: &Path, dir: &Path, prefix: &str, covered: &[PathBuf], found: &mut 
                 "rename it",
             ));
         };
-        let defines =
-            name.ends_with(".dvc") || matches!(name.as_str(), "dvc.yaml" | "dvc.lock" | ".dvcignore");
+        let defines = name.ends_with(".dvc") || matches!(name.as_str(), "dvc.yaml" | ".dvcignore");
         if matches!(name.as_str(), ".git" | ".dvc") || covered.contains(&path) {
             continue;
         }

@@ -29,6 +29,42 @@ pub(crate) struct RepoRef {
     pub(crate) remote: Option<Value>,
 }
 
+impl RepoRef {
+    /// Another repository as a command line names it: `config` is a file to lay over its configuration, `options` are
+    /// laid over the options of `remote`, or of its default remote.
+    pub(crate) fn asked(
+        url: &str,
+        rev: Option<&str>,
+        config: Option<&str>,
+        remote: Option<&str>,
+        options: &[(String, String)],
+    ) -> Result<Self> {
+        let map = |entries: &[(&str, Value)]| {
+            let entries = entries.iter().map(|(key, value)| (Key::from(*key), value.clone()));
+            Value::Map(entries.collect())
+        };
+        let set = options.iter().map(|(key, value)| (Key::from(key.as_str()), Value::from(value.as_str())));
+        let set = Value::Map(set.collect());
+        let (config, remote) = match (config, remote) {
+            (Some(_), Some(_)) if !options.is_empty() => {
+                return Err(Error::hinted(
+                    "a configuration file, a remote and options for it cannot be laid over each other",
+                    "put the options into the file",
+                ));
+            }
+            (None, Some(name)) if !options.is_empty() => {
+                let core = map(&[("remote", Value::from(name))]);
+                let remote = map(&[(name, set)]);
+                (Some(map(&[("core", core), ("remote", remote)])), None)
+            }
+            (config, None) if !options.is_empty() => (config.map(Value::from), Some(set)),
+            (config, remote) => (config.map(Value::from), remote.map(Value::from)),
+        };
+        let (url, rev) = (url.to_owned(), rev.map(str::to_owned));
+        Ok(Self { url, rev, rev_lock: None, config, remote })
+    }
+}
+
 /// What an import's one dependency is.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {

@@ -12,13 +12,12 @@ use super::to_remote::send;
 use super::url::Thing;
 use crate::collect::{Wanted, want};
 use crate::error::{Error, Result};
-use crate::hash::HashName;
+use crate::hash::{HashName, Recorded};
 use crate::index::Index;
-use crate::remote::{OpenStore, Remote, Silent};
+use crate::remote::Remote;
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
-use crate::yaml::{Map, Value};
 use crate::{fsx, git, versioned};
 
 /// How to update.
@@ -67,7 +66,7 @@ pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Re
     for at in chosen {
         let stage = &index.stages[at];
         match stage.import {
-            true => update_one(&mut workspace, stage, options, outside)?,
+            true => update_one(&mut workspace, stage, options, Manner::default(), outside)?,
             false => follow_worktree(&mut workspace, stage, options, outside)?,
         }
         updated.push(repo.in_repo(&stage.file));
@@ -137,10 +136,20 @@ fn follow_worktree(
     Ok(())
 }
 
-fn update_one(
+/// How an import is brought again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// In the version of the other repository that is recorded.
+    pub(super) pinned: bool,
+    /// Without putting it into the cache.
+    pub(super) no_commit: bool,
+}
+
+pub(super) fn update_one(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
     options: &UpdateOptions,
+    manner: Manner,
     outside: &Outside<'_>,
 ) -> Result<()> {
     let repo = workspace.repo;
@@ -150,13 +159,16 @@ fn update_one(
     };
     match document.origin() {
         Some(Origin::Repo { path, repo: from }) => {
-            update_repo(workspace, stage, out, document, (path, *from), options, outside)
+            update_repo(workspace, stage, out, document, (path, *from), options, manner, outside)
         }
-        Some(Origin::Url(link)) => update_url(workspace, stage, out, document, &link, options, outside),
+        Some(Origin::Url(link)) => {
+            update_url(workspace, stage, out, document, &link, options, manner, outside)
+        }
         None => Ok(()),
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 fn update_repo(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
@@ -164,6 +176,7 @@ fn update_repo(
     mut document: Document,
     (path, mut from): (String, RepoRef),
     options: &UpdateOptions,
+    manner: Manner,
     outside: &Outside<'_>,
 ) -> Result<()> {
     let repo = workspace.repo;
@@ -171,12 +184,14 @@ fn update_repo(
     if options.rev.is_some() {
         from.rev.clone_from(&options.rev);
     }
-    let source = Source::open(repo.cwd(), &from.url, from.rev.as_deref(), repo.environment())?;
+    let rev = old.as_deref().filter(|_| manner.pinned).or(from.rev.as_deref());
+    let source = Source::open(repo.cwd(), &from.url, rev, repo.environment())?;
     from.rev_lock.clone_from(&source.commit);
     let same = old == from.rev_lock;
     document.set_origin(&Origin::Repo { path: path.clone(), repo: Box::new(from.clone()) });
     if options.no_download {
         if !same {
+            give_up(workspace, out)?;
             document.forget_out();
         }
         return document.save(&stage.file, true, true);
@@ -186,11 +201,21 @@ fn update_repo(
         refuse_unsaved(workspace, out)?;
         listing.bring(&source, Some(&from), &workspace.cache, outside)?;
         listing.write(&workspace.cache, &out.path)?;
-        document.set_out(Some(&store(workspace, &out.path)?));
+        document.set_out(Some(&taken_in(workspace, out, manner)?));
     }
     document.save(&stage.file, true, true)
 }
 
+/// The record of what was brought.
+fn taken_in(workspace: &mut Workspace<'_>, out: &Out, manner: Manner) -> Result<Recorded> {
+    if out.cache && !manner.no_commit {
+        return store(workspace, &out.path);
+    }
+    let missing = Error::Missing { what: "output", path: workspace.repo.show(&out.path) };
+    Ok(workspace.snapshot(&out.path, HashName::Md5)?.ok_or(missing)?.recorded)
+}
+
+#[allow(clippy::too_many_arguments)]
 fn update_url(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
@@ -198,15 +223,12 @@ fn update_url(
     mut document: Document,
     link: &Link,
     options: &UpdateOptions,
+    manner: Manner,
     outside: &Outside<'_>,
 ) -> Result<()> {
-    let (repo, rev) = (workspace.repo, options.rev.as_deref());
-    if rev.is_some() && !link.is_versioned(repo)? {
-        return Err(Error::hinted(
-            format!("'{}' comes from a URL without versions", stage.address(repo)),
-            "versions of S3 can be chosen: import it with --version-aware",
-        ));
-    }
+    let repo = workspace.repo;
+    // as in DVC a revision means nothing where the source has no versions
+    let rev = if link.is_versioned(repo)? { options.rev.as_deref() } else { None };
     let thing = Thing::find(Some(repo), &stage.wdir, link, rev, outside)?;
     let content = thing.content(workspace)?;
     let same = content == document.dep_content();
@@ -214,6 +236,7 @@ fn update_url(
     document.set_dep_path(&link.url);
     if options.no_download {
         if !same {
+            give_up(workspace, out)?;
             document.forget_out();
         }
         return document.save(&stage.file, true, true);
@@ -223,7 +246,7 @@ fn update_url(
     } else if !(same && as_recorded(workspace, out)?) {
         refuse_unsaved(workspace, out)?;
         thing.write(&out.path, outside)?;
-        document.set_out(Some(&store(workspace, &out.path)?));
+        document.set_out(Some(&taken_in(workspace, out, manner)?));
     }
     document.save(&stage.file, true, true)
 }
@@ -234,8 +257,14 @@ fn as_recorded(workspace: &mut Workspace<'_>, out: &Out) -> Result<bool> {
     Ok(now.is_some_and(|now| now.recorded.md5 == recorded.md5))
 }
 
+/// Removes what is no more what the `.dvc` file records, unless it is the only copy.
+fn give_up(workspace: &mut Workspace<'_>, out: &Out) -> Result<()> {
+    refuse_unsaved(workspace, out)?;
+    fsx::remove(&out.path)
+}
+
 /// What somebody changed in the workspace and no cache holds is not overwritten.
-fn refuse_unsaved(workspace: &mut Workspace<'_>, out: &Out) -> Result<()> {
+pub(super) fn refuse_unsaved(workspace: &mut Workspace<'_>, out: &Out) -> Result<()> {
     let name = out.recorded.as_ref().map_or(HashName::Md5, |recorded| recorded.name);
     let Some(now) = workspace.snapshot(&out.path, name)? else { return Ok(()) };
     let recorded = out.recorded.as_ref().is_some_and(|recorded| recorded.md5 == now.recorded.md5);
@@ -294,51 +323,4 @@ pub(crate) fn download(
     // so that an update may replace it
     store(workspace, &out.path)?;
     Ok(Some(Download::Made))
-}
-
-/// How the source of an import is called and what became of it, when it is not any more what was imported. Stores are
-/// asked only with `stores`.
-pub(crate) fn news(
-    repo: &Repo,
-    stage: &Stage,
-    stores: Option<&dyn OpenStore>,
-) -> Result<Option<(String, &'static str)>> {
-    let Some(document) = Document::load(&stage.file)? else { return Ok(None) };
-    match document.origin() {
-        Some(Origin::Repo { path, repo: from }) => {
-            let newest = Source::commit_of(repo.cwd(), &from.url, from.rev.as_deref())?;
-            Ok((newest != from.rev_lock).then(|| (format!("{path} ({})", from.url), "update available")))
-        }
-        Some(Origin::Url(link)) if link.recorded && link.is_versioned(repo)? => {
-            let Some(stores) = stores else { return Ok(None) };
-            let outside = Outside { stores, progress: &Silent, jobs: None, environment: repo.environment() };
-            let state = version_state(repo, stage, &link, &document.dep_content(), &outside)?;
-            Ok(state.map(|state| (link.url, state)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// What became of a versioned source, in DVC's words.
-fn version_state(
-    repo: &Repo,
-    stage: &Stage,
-    link: &Link,
-    recorded: &Map,
-    outside: &Outside<'_>,
-) -> Result<Option<&'static str>> {
-    let Some(thing) = Thing::find_any(Some(repo), &stage.wdir, link, None, outside)? else {
-        return Ok(Some("deleted"));
-    };
-    let newest = thing.stored_content()?;
-    let (old, new) = (recorded.get("version_id"), newest.get("version_id"));
-    if old.is_some() {
-        return Ok((old != new).then_some("update available"));
-    }
-    // a folder, whose files count by what they hold
-    let held = |content: &Map| -> Vec<(Option<Value>, Option<Value>)> {
-        let files = content.get("files").and_then(Value::as_seq).unwrap_or_default();
-        files.iter().map(|file| (file.get("relpath").cloned(), file.get("etag").cloned())).collect()
-    };
-    Ok((held(recorded) != held(&newest)).then_some("modified"))
 }

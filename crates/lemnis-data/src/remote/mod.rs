@@ -65,6 +65,15 @@ impl Progress for Silent {
     fn done(&self, _bytes: u64) {}
 }
 
+/// Opens none, where only paths of this machine are meant.
+pub(crate) struct NoStores;
+
+impl OpenStore for NoStores {
+    fn open(&self, _: &str, _: &BTreeMap<String, String>) -> Result<OpenedStore, OpenError> {
+        Err("this command opens no stores".into())
+    }
+}
+
 /// A name in the object store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Object {
@@ -181,10 +190,7 @@ impl Remote {
         let name = name.map(str::to_lowercase).or_else(|| config.remote.as_deref().map(str::to_lowercase));
         let Some(name) = name else { return Err(no_remote(config)) };
         let Some(options) = config.remotes.get(&name) else {
-            return Err(Error::hinted(
-                format!("the remote '{name}' does not exist"),
-                "see which there are: lemnis remote list",
-            ));
+            return Err(no_such(&name));
         };
         let mut options = options.clone();
         let mut url = options.remove("url").unwrap_or_default();
@@ -290,6 +296,11 @@ impl Remote {
             Place::Store(cloud) => cloud.download(cache, objects, self.jobs, progress, &landing),
         }
     }
+}
+
+/// An error for a name that the configuration has no remote of.
+pub(crate) fn no_such(name: &str) -> Error {
+    Error::hinted(format!("the remote '{name}' does not exist"), "see which there are: lemnis remote list")
 }
 
 /// The directory that a URL without a scheme, or with `file://`, means.

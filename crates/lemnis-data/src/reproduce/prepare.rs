@@ -9,7 +9,7 @@ use super::{Observer, Outcome, Reproduce};
 use crate::cache::Cache;
 use crate::collect::{Wanted, want};
 use crate::error::{Error, Result};
-use crate::hash::HashName;
+use crate::imports::{self, Bring};
 use crate::index::Index;
 use crate::lockfile::LockEntry;
 use crate::output::unprotect;
@@ -70,7 +70,10 @@ pub(super) fn begin(
     let how = start.how;
     let mut stage = index.stages[at].clone();
     if stage.cmd.is_none() {
-        let outcome = data_source(workspace, &mut stage, how)?;
+        let outcome = match stage.import {
+            true => import(workspace, &mut stage, start, observer, lines)?,
+            false => data_source(workspace, &mut stage, how)?,
+        };
         index.stages[at] = stage;
         return Ok(Begun::Done(outcome));
     }
@@ -92,7 +95,7 @@ pub(super) fn begin(
     let lenient = how.allow_missing && (start.force || locked.is_some());
     if let Err(error) = record_inputs(workspace, &mut stage, lenient) {
         // As in DVC the outputs of a stage that cannot run are gone: they would look like its result.
-        remove_outs(&stage)?;
+        remove_outs(&stage, workspace.repo.config().shared)?;
         return Err(error);
     }
     let entry = match locked {
@@ -106,7 +109,7 @@ pub(super) fn begin(
         index.stages[at] = stage;
         return Ok(Begun::Done(Outcome::Restored));
     }
-    remove_outs(&stage)?;
+    remove_outs(&stage, workspace.repo.config().shared)?;
     let repo = workspace.repo;
     if !stage.wdir.is_dir() {
         return Err(Error::Missing { what: "working directory", path: repo.show(&stage.wdir) });
@@ -180,19 +183,46 @@ fn pull_inputs(
     Ok(())
 }
 
+/// An import that differs: it is brought again, unless it is frozen: then it is recorded as it is.
+fn import(
+    workspace: &mut Workspace<'_>,
+    stage: &mut Stage,
+    start: &Start<'_>,
+    observer: &dyn Observer,
+    lines: &mut git::Added,
+) -> Result<Outcome> {
+    let (repo, no_commit) = (workspace.repo, start.how.no_commit);
+    let noted = stage.outs.iter().all(|out| out.recorded.is_none());
+    let outcome = if !stage.frozen || noted {
+        let how = Bring { force: start.force, no_commit };
+        match imports::sync(workspace, stage, how, observer.stores())? {
+            true => Outcome::Imported,
+            false => Outcome::Restored,
+        }
+    } else {
+        for out in &mut stage.outs {
+            let missing = Error::Missing { what: "data", path: repo.show(&out.path) };
+            let cached = out.cache && !no_commit;
+            let recorded = workspace.take_in(&out.path, out.recorded.as_ref(), cached, true)?;
+            out.recorded = Some(recorded.ok_or(missing)?);
+        }
+        imports::record(workspace, stage)?;
+        Outcome::Committed
+    };
+    for out in &stage.outs {
+        if let Some(git_root) = repo.git_root().filter(|_| out.cache) {
+            git::ignore(git_root, &out.path, lines)?;
+        }
+    }
+    Ok(outcome)
+}
+
 /// A `.dvc` file whose data differs: what the workspace holds is recorded; what is gone comes from the cache.
 fn data_source(workspace: &mut Workspace<'_>, stage: &mut Stage, how: &Reproduce) -> Result<Outcome> {
     let repo = workspace.repo;
     let file = stage.file.clone();
-    let several = stage.outs.len() != 1;
     let mut outcome = Outcome::Restored;
     for out in &mut stage.outs {
-        if several || stage.import {
-            return Err(Error::invalid(format!(
-                "{} is an import, whose data cannot be recorded again",
-                repo.show(&file)
-            )));
-        }
         if fsx::metadata(&out.path)?.is_none() {
             let path = repo.show(&out.path);
             let recorded =
@@ -201,10 +231,8 @@ fn data_source(workspace: &mut Workspace<'_>, stage: &mut Stage, how: &Reproduce
             workspace.restore(&out.path, &recorded, false, &cache)?;
             continue;
         }
-        let recorded = match out.cache && !how.no_commit {
-            true => workspace.store(&out.path, true)?,
-            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
-        };
+        let cached = out.cache && !how.no_commit;
+        let recorded = workspace.take_in(&out.path, out.recorded.as_ref(), cached, true)?;
         let Some(recorded) = recorded else { continue };
         dvcfile::save(&file, &out.def_path, &recorded)?;
         out.recorded = Some(recorded);
@@ -216,7 +244,7 @@ fn data_source(workspace: &mut Workspace<'_>, stage: &mut Stage, how: &Reproduce
 /// The stage's own entry in `dvc.lock`, when only its outputs are missing or changed.
 fn locked_entry(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Option<LockEntry>> {
     let known = stage.outs.iter().all(|out| out.recorded.is_some());
-    if stage.cmd_changed || !known || !runcache::applies(stage) || !deps(workspace, stage)?.is_empty() {
+    if stage.cmd_changed || !known || !runcache::applies(stage) || !deps(workspace, stage, None)?.is_empty() {
         return Ok(None);
     }
     let entry = LockEntry {
@@ -260,10 +288,10 @@ fn restore(workspace: &mut Workspace<'_>, stage: &Stage, entry: &LockEntry) -> R
     Ok(())
 }
 
-fn remove_outs(stage: &Stage) -> Result<()> {
+fn remove_outs(stage: &Stage, shared: bool) -> Result<()> {
     for out in &stage.outs {
         if out.persist {
-            unprotect(&out.path)?;
+            unprotect(&out.path, shared)?;
         } else {
             fsx::remove(&out.path)?;
         }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::Reproduce;
 use crate::error::{Error, Result};
-use crate::hash::HashName;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
 use crate::{fsx, git, lockfile, params, runcache};
@@ -39,9 +38,8 @@ pub(crate) fn record_inputs(
 ) -> Result<()> {
     let address = stage.address(workspace.repo);
     for dep in &mut stage.deps {
-        let snapshot = workspace.snapshot(&dep.path, HashName::Md5)?;
-        match snapshot {
-            Some(snapshot) => dep.recorded = Some(snapshot.recorded),
+        match workspace.take_in(&dep.path, dep.recorded.as_ref(), false, false)? {
+            Some(recorded) => dep.recorded = Some(recorded),
             None if allow_missing => {}
             None => {
                 let path = workspace.repo.show(&dep.path);
@@ -79,10 +77,8 @@ fn record_outputs(
         if let Some(git_root) = repo.git_root().filter(|_| out.cache) {
             git::ignore(git_root, &out.path, lines)?;
         }
-        let recorded = match out.cache && !how.no_commit {
-            true => workspace.store(&out.path, true)?,
-            false => workspace.snapshot(&out.path, HashName::Md5)?.map(|snapshot| snapshot.recorded),
-        };
+        let cached = out.cache && !how.no_commit;
+        let recorded = workspace.take_in(&out.path, out.recorded.as_ref(), cached, true)?;
         out.recorded = Some(recorded.ok_or_else(|| missing(&out.path))?);
     }
     Ok(())

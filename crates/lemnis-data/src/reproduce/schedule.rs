@@ -161,7 +161,7 @@ impl<'a, 'r> Schedule<'a, 'r> {
         } else if how.anew {
             vec!["it was defined anew".to_owned()]
         } else {
-            stale::reasons(self.workspace, self.index, graph, at, how.allow_missing)?
+            stale::reasons(self.workspace, self.index, graph, at, how.allow_missing, observer.stores())?
         };
         if reasons.is_empty() {
             self.finish(at, Outcome::Skipped, "nothing changed", started, observer);
@@ -171,7 +171,7 @@ impl<'a, 'r> Schedule<'a, 'r> {
         if how.pull
             && !how.dry
             && !force
-            && stale::reasons(self.workspace, self.index, graph, at, true)?.is_empty()
+            && stale::reasons(self.workspace, self.index, graph, at, true, observer.stores())?.is_empty()
             && prepare::pull_outputs(self.workspace, &self.index.stages[at], observer)?
         {
             self.finish(at, Outcome::Pulled, &why, started, observer);

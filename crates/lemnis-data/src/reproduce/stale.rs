@@ -4,6 +4,7 @@ use super::plan::Graph;
 use crate::error::Result;
 use crate::index::Index;
 use crate::params;
+use crate::remote::OpenStore;
 use crate::stage::Stage;
 use crate::status::{DepChange, deps, output};
 use crate::workspace::Workspace;
@@ -19,11 +20,13 @@ pub(super) fn reasons(
     graph: &Graph,
     at: usize,
     allow_missing: bool,
+    stores: Option<&dyn OpenStore>,
 ) -> Result<Vec<String>> {
     let stage = &index.stages[at];
     let mut out = Vec::new();
     if stage.cmd_changed {
-        out.push("its command changed".to_owned());
+        let what = if stage.cmd.is_some() { "command" } else { "checksum" };
+        out.push(format!("its {what} changed"));
     }
     if !stage.frozen {
         if stage.is_callback() {
@@ -31,7 +34,7 @@ pub(super) fn reasons(
         } else if stage.always_changed {
             out.push("it always runs".into());
         }
-        for (path, change) in deps(workspace, stage)? {
+        for (path, change) in deps(workspace, stage, stores)? {
             match change {
                 DepChange::Path(what) if allow_missing && what == "deleted" => {
                     if remade(workspace, index, graph, at, &path) {

@@ -29,6 +29,12 @@ impl Revisions {
             && commit_ids.is_empty()
     }
 
+    /// Whether a repository without Git cannot do what is asked. It has no branches, tags and commits, so that all of
+    /// them are the workspace alone, as in DVC.
+    pub(super) fn need_git(&self) -> bool {
+        self.rev.is_some() || self.experiments || !self.commit_ids.is_empty()
+    }
+
     /// The ids of the commits, each once.
     pub(super) fn commits(&self, git_root: &Path) -> Result<Vec<String>> {
         let list = |args: &[&str]| -> Result<Vec<String>> {
@@ -41,7 +47,11 @@ impl Revisions {
             Ok(text.lines().map(str::to_owned).collect())
         };
         let back = format!("--max-count={}", self.num.max(1));
-        let everything = ["--branches", "--tags", "--remotes", "HEAD"];
+        let mut everything = vec!["--branches", "--tags", "--remotes"];
+        // a repository without commits has no head
+        if git::run(git_root, &["rev-parse", "--verify", "--quiet", "HEAD"])?.is_some() {
+            everything.push("HEAD");
+        }
         let mut found = self.commit_ids.clone();
         if let Some(rev) = &self.rev {
             let commit = resolve(git_root, rev, &refs("refs/exps/")?)?;

@@ -35,9 +35,12 @@ pub(crate) fn each(
         return Ok(());
     }
     let Some(git_root) = repo.git_root() else {
+        if !which.need_git() {
+            return Ok(());
+        }
         return Err(Error::hinted(
             "other revisions need Git, which this repository does without",
-            "leave -a, -T and -A out",
+            "leave revisions and experiments out",
         ));
     };
     let mut seen = HashSet::new();

@@ -39,8 +39,8 @@ pub struct Add {
     /// Send the only target, a path anywhere or a URL, to the remote without storing it here
     #[arg(long, conflicts_with_all = ["no_commit", "glob"])]
     pub to_remote: bool,
-    /// The remote for --to-remote (default: the default one)
-    #[arg(short, long, value_name = "NAME", requires = "to_remote")]
+    /// The remote for --to-remote (default: the default one); --out alone takes it, too, and does without
+    #[arg(short, long, value_name = "NAME")]
     pub remote: Option<String>,
     /// How many files move at once with --to-remote
     #[arg(short = 'j', long, alias = "jobs", value_name = "N", requires = "to_remote")]
@@ -56,6 +56,9 @@ pub fn run(context: &Context, arguments: &Add) -> Result<u8, Failure> {
     }
     if arguments.to_remote && arguments.targets.len() != 1 {
         return Err(Failure::usage("--to-remote takes exactly one target"));
+    }
+    if arguments.remote.is_some() && !arguments.to_remote && arguments.out.is_none() {
+        return Err(Failure::usage("--remote needs --to-remote"));
     }
     let repo = progress::open(context)?;
     let targets: Vec<_> = arguments.targets.iter().map(|target| context.path(target)).collect();

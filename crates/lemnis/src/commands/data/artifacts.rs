@@ -70,6 +70,7 @@ pub fn run(context: &Context, command: &ArtifactsCommand) -> Result<u8, Failure>
         force: arguments.force,
         remote: arguments.remote.clone(),
         config: arguments.config.clone(),
+        remote_options: Vec::new(),
     };
     let name = ArtifactName {
         name: arguments.name.clone(),

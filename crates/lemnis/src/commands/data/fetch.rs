@@ -23,8 +23,11 @@ pub struct Fetch {
     #[command(flatten)]
     pub options: Options,
     /// The run-cache as well
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_run_cache")]
     pub run_cache: bool,
+    /// Without the run-cache, which is the default
+    #[arg(long, overrides_with = "run_cache")]
+    pub no_run_cache: bool,
     /// Leave out data of this many bytes or more
     #[arg(long, value_name = "BYTES")]
     pub max_size: Option<u64>,

@@ -93,9 +93,6 @@ pub fn run(context: &Context, arguments: &Gc) -> Result<u8, Failure> {
     let remote = match (arguments.cloud, arguments.not_in_remote) {
         (true, _) => Some(GcRemote::Collect(arguments.remote.clone())),
         (_, true) => Some(GcRemote::KeepUnsent(arguments.remote.clone())),
-        _ if arguments.remote.is_some() => {
-            return Err(Failure::usage("--remote needs --cloud or --not-in-remote"));
-        }
         _ => None,
     };
     let repo = progress::open(context)?;

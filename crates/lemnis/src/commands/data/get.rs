@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use lemnis_data::Outside;
 
+use super::import_url::option;
 use super::transfer::Bar;
 use crate::context::Context;
 use crate::output::{self, Failure, GOOD};
@@ -40,6 +41,9 @@ pub struct Get {
     /// A configuration file to lay over that repository's own
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<String>,
+    /// Options for the remote, or for the default one
+    #[arg(long, value_name = "NAME=VALUE", num_args = 0.., value_parser = option)]
+    pub remote_config: Vec<(String, String)>,
 }
 
 #[derive(Args, Debug)]
@@ -59,6 +63,9 @@ pub struct GetUrl {
     /// How many files move at once
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
+    /// Options of the store
+    #[arg(long, value_name = "NAME=VALUE", num_args = 0.., value_parser = option)]
+    pub fs_config: Vec<(String, String)>,
 }
 
 pub fn run(context: &Context, arguments: &Get) -> Result<u8, Failure> {
@@ -74,6 +81,7 @@ pub fn run(context: &Context, arguments: &Get) -> Result<u8, Failure> {
         force: arguments.force,
         remote: arguments.remote.clone(),
         config: arguments.config.clone(),
+        remote_options: arguments.remote_config.clone(),
     };
     download(context, &request, &outside, arguments.show_url)
 }
@@ -98,8 +106,8 @@ pub fn run_url(context: &Context, arguments: &GetUrl) -> Result<u8, Failure> {
     let clouds = Clouds::new();
     let outside =
         Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
-    let out = arguments.out.as_deref();
-    let path = lemnis_data::get_url(&context.dir, &arguments.url, out, arguments.force, &outside)?;
+    let (url, options, out) = (&arguments.url, &arguments.fs_config, arguments.out.as_deref());
+    let path = lemnis_data::get_url(&context.dir, url, options, out, arguments.force, &outside)?;
     drop(bar);
     report(context, &path)
 }

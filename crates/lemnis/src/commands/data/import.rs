@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use lemnis_data::{Extent, Outside, Repo};
 
+use super::import_url::option;
 use super::transfer::Bar;
 use crate::context::Context;
 use crate::output::{self, FAINT, Failure, GOOD};
@@ -33,6 +34,9 @@ pub struct Import {
     /// A configuration file to lay over that repository's own
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<String>,
+    /// Options for the remote, or for the default one
+    #[arg(long, value_name = "NAME=VALUE", num_args = 0.., value_parser = option)]
+    pub remote_config: Vec<(String, String)>,
 }
 
 /// How to import: what `import` and `import-url` share.
@@ -76,6 +80,7 @@ pub fn run(context: &Context, arguments: &Import) -> Result<u8, Failure> {
         force: arguments.how.force,
         remote: arguments.remote.clone(),
         config: arguments.config.clone(),
+        remote_options: arguments.remote_config.clone(),
     };
     let outside = Outside {
         stores: &clouds,

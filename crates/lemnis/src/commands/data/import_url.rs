@@ -39,10 +39,10 @@ pub struct ImportUrl {
 }
 
 /// One option of a store.
-fn option(text: &str) -> Result<(String, String), String> {
+pub fn option(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("give NAME=VALUE, and URL and path before it".to_owned()),
+        _ => Err("give NAME=VALUE, and what has no name before it".to_owned()),
     }
 }
 

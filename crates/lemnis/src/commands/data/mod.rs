@@ -31,6 +31,7 @@ mod init;
 mod install;
 mod lineage;
 mod ls;
+mod ls_url;
 mod place;
 mod plots;
 mod progress;
@@ -137,6 +138,9 @@ pub enum Data {
     /// List the files of a repository: those in Git and tracked data
     #[command(visible_alias = "ls")]
     List(ls::List),
+    /// List the files behind a path or URL
+    #[command(visible_alias = "ls-url")]
+    ListUrl(ls_url::ListUrl),
     /// Say how much room the files of a repository take
     Du(du::Du),
     /// Show metrics and how they changed
@@ -212,6 +216,7 @@ impl Data {
             Data::DataCommand(command) => data_command::run(context, command),
             Data::Diff(arguments) => diff::run(context, arguments),
             Data::List(arguments) => ls::run(context, arguments),
+            Data::ListUrl(arguments) => ls_url::run(context, arguments),
             Data::Du(arguments) => du::run(context, arguments),
             Data::Metrics(command) => values::metrics(context, command),
             Data::Params(command) => values::params(context, command),

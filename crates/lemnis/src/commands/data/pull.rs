@@ -21,8 +21,11 @@ pub struct Pull {
     #[arg(short, long)]
     pub force: bool,
     /// The run-cache as well
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_run_cache")]
     pub run_cache: bool,
+    /// Without the run-cache, which is the default
+    #[arg(long, overrides_with = "run_cache")]
+    pub no_run_cache: bool,
     /// Targets are shell patterns
     #[arg(long)]
     pub glob: bool,

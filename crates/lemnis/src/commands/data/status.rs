@@ -37,6 +37,7 @@ pub fn run(context: &Context, arguments: &Status) -> Result<u8, Failure> {
         ("--all-branches", asked.all_branches),
         ("--all-tags", asked.all_tags),
         ("--all-commits", asked.all_commits),
+        ("--jobs", asked.jobs.is_some_and(|jobs| jobs > 0)),
     ];
     if let Some((flag, _)) = flags.iter().find(|(_, set)| *set) {
         return Err(Failure::usage(format!(

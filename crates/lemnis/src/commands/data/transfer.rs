@@ -144,7 +144,10 @@ pub fn cloud_status(context: &Context, options: &Options) -> Result<u8, Failure>
         return Ok(0);
     }
     if status.is_empty() {
-        output::line(format!("Cache and remote '{remote}' are in sync."));
+        output::line(match remote.as_str() {
+            "" => "Nothing here belongs on a remote.".to_owned(),
+            remote => format!("Cache and remote '{remote}' are in sync."),
+        });
     }
     for (path, state) in &status {
         let style = if state == "missing" { BAD } else { WARN };

@@ -232,6 +232,7 @@ impl Observer for Watcher<'_> {
             Outcome::Skipped => format!("{name} didn't change, skipping"),
             Outcome::Restored if stage.ends_with(".dvc") => format!("{name} was checked out"),
             Outcome::Restored => format!("{name} is cached - skipping run, checking out outputs"),
+            Outcome::Imported => format!("{name} was imported again"),
             Outcome::Pulled => format!("{name} was pulled"),
             Outcome::Frozen => format!("{name} is frozen, its outputs were recorded as they are"),
             Outcome::Committed => format!("{name} was recorded as it is"),
