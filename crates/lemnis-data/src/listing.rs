@@ -207,10 +207,12 @@ impl Lister<'_> {
     fn plain(&self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
         let repo = self.contents.repo;
         let mut found = BTreeMap::new();
-        let mut ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
+        let mut ignore = Ignore::dvc(repo.root());
         for at in dir.ancestors().collect::<Vec<_>>().into_iter().rev() {
+            let file = at.join(".dvcignore");
             if at.starts_with(repo.root())
-                && let Some(text) = repo.read_text(&at.join(".dvcignore"))?
+                && !ignore.matches(&file, false)
+                && let Some(text) = repo.read_text(&file)?
             {
                 ignore = ignore.with(at, &text);
             }

@@ -55,7 +55,7 @@ pub mod watcher;
 use clap::Subcommand;
 
 use crate::context::Context;
-use crate::output::Failure;
+use crate::output::{self, Failure};
 
 #[derive(Subcommand, Debug)]
 pub enum Data {
@@ -157,8 +157,25 @@ pub enum Data {
 }
 
 impl Data {
+    /// Whether `--quiet` keeps back all that the verb prints, as in DVC. Otherwise it keeps back its own part: what
+    /// commands of stages print is theirs, and an answer that was asked for by an option is given.
+    fn is_silenced(&self) -> bool {
+        match self {
+            Data::Exp(command) => command.is_silenced(),
+            Data::Stage(verb) => matches!(verb, stage::Stage::List(_)),
+            Data::Queue(command) => {
+                !matches!(command, queue::QueueCommand::Worker { .. } | queue::QueueCommand::RunTask { .. })
+            }
+            Data::Repro(_) | Data::GitHook(_) | Data::Version(_) | Data::Get(_) | Data::Artifacts(_) => false,
+            _ => true,
+        }
+    }
+
     /// Runs the verb and returns the exit code.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        if context.quiet && self.is_silenced() {
+            output::silence();
+        }
         match self {
             Data::Init(arguments) => init::run(context, arguments),
             Data::Add(arguments) => add::run(context, arguments),

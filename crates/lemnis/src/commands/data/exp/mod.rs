@@ -63,6 +63,13 @@ pub enum ExpCommand {
     },
 }
 
+impl ExpCommand {
+    /// Whether `--quiet` keeps back all that is printed.
+    pub fn is_silenced(&self) -> bool {
+        !matches!(self, Self::Run(_))
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct Save {
     /// The experiment's name
