@@ -40,15 +40,19 @@ fn a_diff_names_files_of_directories_and_renamings() {
     let project = committed();
     std::fs::rename(project.path().join("d/b"), project.path().join("d/c")).expect("renames");
     project.write("f", "new");
-    let diff = lemnis_data::diff(&project.repo(), "HEAD", None, &[]).expect("compares");
+    let diff = lemnis_data::diff(&project.repo(), "HEAD", None, &[], &common::Directories).expect("compares");
     assert_eq!(
         json(&diff.without_hashes()),
         r#"{"added":[],"deleted":[],"modified":[{"path":"d/"},{"path":"f"}],"renamed":[{"path":{"old":"d/b","new":"d/c"}}],"not in cache":[]}"#
     );
-    let none = lemnis_data::diff(&project.repo(), "HEAD", Some("HEAD"), &[]).expect("compares");
+    let none = lemnis_data::diff(&project.repo(), "HEAD", Some("HEAD"), &[], &common::Directories)
+        .expect("compares");
     assert!(none.is_empty());
-    assert!(lemnis_data::diff(&project.repo(), "nosuch", None, &[]).is_err());
-    assert!(lemnis_data::diff(&project.repo(), "HEAD", None, &["nosuch".to_owned()]).is_err());
+    assert!(lemnis_data::diff(&project.repo(), "nosuch", None, &[], &common::Directories).is_err());
+    assert!(
+        lemnis_data::diff(&project.repo(), "HEAD", None, &["nosuch".to_owned()], &common::Directories)
+            .is_err()
+    );
 }
 
 #[test]
@@ -78,7 +82,7 @@ fn a_listing_of_a_revision_shows_tracked_data_of_that_time() {
     )
     .expect("opens");
     let options = ListOptions { recursive: true, dvc_only: true, ..ListOptions::default() };
-    let listed = lemnis_data::list(&source, &options, false).expect("lists");
+    let listed = lemnis_data::list(&source, &options, false, &common::Directories).expect("lists");
     assert_eq!(listed.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["d/a", "d/b", "f"]);
 }
 

@@ -23,6 +23,7 @@ pub(crate) use fetch::fetch_objects;
 pub use get::{Get, get, get_url, show_url};
 pub use import::{Extent, Import, ImportUrl, Imported, import, import_url};
 pub(crate) use link::Link;
+pub(crate) use spec::{Document, Origin};
 pub use to_remote::add_to_remote;
 pub(crate) use update::{Download, download, news};
 pub use update::{UpdateOptions, update};

@@ -5,6 +5,7 @@ use lemnis_data::{Diff as Changes, DiffEntry, Repo, Revised};
 
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -34,8 +35,13 @@ pub struct Diff {
 
 pub fn run(context: &Context, arguments: &Diff) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
-    let mut diff =
-        lemnis_data::diff(&repo, &arguments.a_rev, arguments.b_rev.as_deref(), &arguments.targets)?;
+    let mut diff = lemnis_data::diff(
+        &repo,
+        &arguments.a_rev,
+        arguments.b_rev.as_deref(),
+        &arguments.targets,
+        &Clouds::new(),
+    )?;
     let nothing = diff.is_empty();
     if arguments.hide_missing || arguments.b_rev.is_some() {
         diff.not_in_cache = None;

@@ -6,6 +6,7 @@ use lemnis_data::{ListOptions, Listed};
 use super::place::Place;
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -46,7 +47,7 @@ pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
         dvc_only: arguments.dvc_only,
         max_depth: arguments.level,
     };
-    let listed = lemnis_data::list(&source, &options, arguments.tree)?;
+    let listed = lemnis_data::list(&source, &options, arguments.tree, &Clouds::new())?;
     if context.json {
         output::json_line(&listed)?;
         return Ok(0);
