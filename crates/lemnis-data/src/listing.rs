@@ -8,6 +8,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::cache::Cache;
+use crate::config;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fsx;
@@ -100,6 +101,28 @@ pub fn open_source(
     revision::git(cwd, &["clone", "--quiet", "--bare", "--", &source, &target.to_string_lossy()])?;
     let repo = at(&Repo::bare(&target, environment)?, rev.unwrap_or("HEAD"), url)?.with_committed_config()?;
     Ok(Source { base: repo.cwd().to_path_buf(), repo, depth: 0, _clone: Some(holder) })
+}
+
+impl Source {
+    /// With the settings of a file above the repository's own, another default remote, and options of that.
+    pub fn configured(
+        mut self,
+        config: Option<&Path>,
+        remote: Option<&str>,
+        options: Vec<(String, String)>,
+    ) -> Result<Self> {
+        let mut settings = config.map(config::read_file).transpose()?.unwrap_or_default();
+        settings.extend(remote.map(|name| ("core.remote".to_owned(), name.to_owned())));
+        self.repo.lay_over(settings);
+        let name = self.repo.default_remote().unwrap_or("remote").to_owned();
+        let of_remote = |(key, value)| (format!("remote \"{name}\".{key}"), value);
+        let mut settings: Vec<(String, String)> = options.into_iter().map(of_remote).collect();
+        if !settings.is_empty() {
+            settings.push(("core.remote".to_owned(), name));
+        }
+        self.repo.lay_over(settings);
+        Ok(self)
+    }
 }
 
 fn at(repo: &Repo, rev: &str, url: &str) -> Result<Repo> {

@@ -307,6 +307,11 @@ impl Repo {
         Ok(self)
     }
 
+    /// Puts settings of remotes above the repository's own.
+    pub(crate) fn lay_over(&mut self, settings: Vec<(String, String)>) {
+        self.config.lay_over(settings);
+    }
+
     pub(crate) fn tmp_dir(&self) -> PathBuf {
         self.root.join(".dvc/tmp")
     }
