@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fsx;
-use crate::ignore::{Rule, parse_rule};
+use crate::ignore::{Dialect, Rule};
 use crate::repo::Repo;
 
 /// What DVC ignores without being told.
@@ -27,9 +27,24 @@ struct Line {
 
 /// Looks `target` up, which need not exist. A path outside the repository is not ignored.
 pub fn check_ignore(repo: &Repo, target: &str) -> Result<IgnoreMatch> {
-    let path = fsx::normalize(repo.cwd(), Path::new(target));
+    look_up(repo, &fsx::normalize(repo.cwd(), Path::new(target)), true)
+}
+
+/// An output that is ignored would be data that no command sees.
+pub(crate) fn check_output(repo: &Repo, path: &Path) -> Result<()> {
+    let found = look_up(repo, path, false)?;
+    match found.patterns.last().filter(|_| found.ignored) {
+        Some(pattern) => Err(Error::hinted(
+            format!("'{}' is ignored by {}", repo.show(path), pattern.trim_start_matches(':')),
+            "take the pattern out of that file, or put the data where no pattern matches it",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn look_up(repo: &Repo, path: &Path, subrepos: bool) -> Result<IgnoreMatch> {
     let Ok(inside) = path.strip_prefix(repo.root()) else { return Ok(IgnoreMatch::default()) };
-    let lines = lines_above(repo, &path)?;
+    let lines = lines_above(repo, path, subrepos)?;
     let mut found = IgnoreMatch::default();
     let mut at = repo.root().to_path_buf();
     let count = inside.components().count();
@@ -51,29 +66,39 @@ pub fn check_ignore(repo: &Repo, target: &str) -> Result<IgnoreMatch> {
     Ok(found)
 }
 
-/// The lines of every `.dvcignore` from the root down to where `path` lies.
-fn lines_above(repo: &Repo, path: &Path) -> Result<Vec<Line>> {
+/// The lines of every `.dvcignore` from the root down to where `path` lies. With `subrepos` a repository inside this
+/// one is as good as a line.
+fn lines_above(repo: &Repo, path: &Path, subrepos: bool) -> Result<Vec<Line>> {
     let root = repo.root();
     let mut lines = Vec::new();
-    let mut push = |text: &str, base: &Path, shown: String| {
-        if let Some(rule) = parse_rule(text) {
-            lines.push(Line { rule, base: base.to_path_buf(), shown });
-        }
-    };
     for pattern in ALWAYS {
-        push(pattern, root, format!(":{pattern}"));
+        push(&mut lines, pattern, root, Dialect::DvcRoot, format!(":{pattern}"));
     }
-    let mut dirs: Vec<&Path> = path.ancestors().skip(1).take_while(|dir| dir.starts_with(root)).collect();
+    let mut dirs: Vec<&Path> = path.ancestors().take_while(|dir| dir.starts_with(root)).collect();
     dirs.reverse();
-    for dir in dirs {
+    for (at, dir) in dirs.iter().enumerate().take(dirs.len().saturating_sub(1)) {
         let file = dir.join(".dvcignore");
-        let Some(text) = fsx::read_text(&file)? else { continue };
-        for (number, line) in text.lines().enumerate() {
+        let hidden = deciding(&lines, &file, false).is_some_and(|line| !line.rule.negated);
+        let text = if hidden { None } else { fsx::read_text(&file)? };
+        let dialect = if at == 0 { Dialect::DvcRoot } else { Dialect::Dvc };
+        for (number, line) in text.unwrap_or_default().lines().enumerate() {
             let line = line.trim();
-            push(line, dir, format!("{}:{}:{line}", repo.in_repo(&file), number + 1));
+            let shown = format!("{}:{}:{line}", repo.in_repo(&file), number + 1);
+            push(&mut lines, line, dir, dialect, shown);
+        }
+        let below = dirs[at + 1];
+        if subrepos && below.join(".dvc").exists() {
+            let name = fsx::relative(below, dir);
+            push(&mut lines, &format!("/{name}/"), dir, dialect, format!("in sub_repo:{name}"));
         }
     }
     Ok(lines)
+}
+
+fn push(lines: &mut Vec<Line>, text: &str, base: &Path, dialect: Dialect, shown: String) {
+    if let Some(rule) = Rule::parse(text, dialect) {
+        lines.push(Line { rule, base: base.to_path_buf(), shown });
+    }
 }
 
 /// The line that decides: of the last run of similar lines with a match the first one, as DVC says.

@@ -119,8 +119,13 @@ fn remote_option(key: &str) -> Option<(&str, &str)> {
 pub(crate) fn read_file(path: &Path) -> Result<Vec<(String, String)>> {
     let file = path.display().to_string();
     let text = fsx::read_text(path)?.ok_or_else(|| Error::Missing { what: "file", path: file.clone() })?;
+    parse(&text, &file)
+}
+
+/// The settings that `text`, the content of `file`, holds.
+pub(crate) fn parse(text: &str, file: &str) -> Result<Vec<(String, String)>> {
     let mut out = Vec::new();
-    for (header, section) in &Document::parse(&text, &file)?.sections {
+    for (header, section) in &Document::parse(text, file)?.sections {
         let prefix = match ini::split_named(header) {
             Some((kind, name)) => format!("{kind} \"{name}\""),
             None => header.clone(),

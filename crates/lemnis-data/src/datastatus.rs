@@ -11,6 +11,7 @@ use crate::diff::Revised;
 use crate::error::Result;
 use crate::fsx;
 use crate::index::Index;
+use crate::members::Members;
 use crate::remote::OpenStore;
 use crate::repo::Repo;
 use crate::revision;
@@ -102,7 +103,8 @@ pub fn data_status(repo: &Repo, options: &DataStatusOptions, stores: &dyn OpenSt
     let within = (!within.is_empty()).then_some(within);
     let scope = Scope { within, granular: options.granular };
     let cache = Cache::new(repo.config(), repo.scratch_dir());
-    let recorded = DataTree::recorded(repo, &index, &cache, &scope)?;
+    let members = Members::new(repo, &cache, stores);
+    let recorded = DataTree::recorded(repo, &index, &members, &scope)?;
     let present = DataTree::present(&mut workspace, &index, &scope)?;
     let mut status = DataStatus::default();
     let changes = datatree::compare(repo, &recorded, &present, &scope, true);
@@ -125,7 +127,7 @@ pub fn data_status(repo: &Repo, options: &DataStatusOptions, stores: &dyn OpenSt
     let mut unchanged = BTreeSet::new();
     status.uncommitted = sort(changes, &mut unchanged);
     if let Some(ask) = &options.not_in_remote {
-        status.not_in_remote = unpushed(repo, &index, &cache, &scope, ask, stores)?;
+        status.not_in_remote = unpushed(repo, &index, &members, &scope, ask, stores)?;
     }
     if repo.git_root().is_some() {
         status.no_commits = repo.has_no_commits()?;
@@ -134,7 +136,7 @@ pub fn data_status(repo: &Repo, options: &DataStatusOptions, stores: &dyn OpenSt
             false => repo.at_commit(&repo.resolve("HEAD")?)?,
         };
         let head = match &head {
-            Some(head) => DataTree::recorded(head, &Index::load(head)?, &cache, &scope)?,
+            Some(head) => DataTree::recorded(head, &Index::load(head)?, &members, &scope)?,
             None => DataTree::default(),
         };
         let mut same = BTreeSet::new();

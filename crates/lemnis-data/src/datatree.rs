@@ -2,16 +2,16 @@
 //! and the comparison of two such lists.
 //!
 //! A directory stands for itself and for each of its files. Where the content of a directory is not known,
-//! because its object is not in the cache, what the other side holds there is neither added nor deleted.
+//! because its object is neither in the cache nor on the remote, what the other side holds there is neither added nor deleted.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use crate::cache::Cache;
 use crate::error::Result;
 use crate::fsx;
 use crate::hash::{HashName, Recorded};
 use crate::index::Index;
+use crate::members::Members;
 use crate::repo::Repo;
 use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
@@ -77,8 +77,11 @@ pub(crate) struct Change {
 
 impl DataTree {
     /// What the stages of `index` record about their cached outputs.
-    pub(crate) fn recorded(repo: &Repo, index: &Index, cache: &Cache, scope: &Scope) -> Result<Self> {
+    pub(crate) fn recorded(repo: &Repo, index: &Index, members: &Members<'_>, scope: &Scope) -> Result<Self> {
         let mut data = Self::default();
+        if scope.granular {
+            members.learn(outs(repo, index, scope))?;
+        }
         for (stage, out) in outs(repo, index, scope) {
             let path = repo.in_repo(&out.path);
             let Some(recorded) = &stage.content(out) else {
@@ -87,10 +90,10 @@ impl DataTree {
                 continue;
             };
             if recorded.is_dir() && scope.granular {
-                match cache.tree(recorded.name, &recorded.md5)? {
+                match members.of(stage, out)? {
                     Some(files) => {
-                        for file in files {
-                            let entry = Entry::file(recorded.name, file.md5);
+                        for file in files.iter() {
+                            let entry = Entry::file(recorded.name, file.md5.clone());
                             data.entries.insert(format!("{path}/{}", file.relpath), entry);
                         }
                     }
@@ -114,7 +117,8 @@ impl DataTree {
                 let files = workspace.walk(&out.path)?;
                 let key = workspace.key(&out.path);
                 for file in workspace.hash_files(&key, &files, name)? {
-                    data.entries.insert(format!("{path}/{}", file.relpath), Entry::file(name, file.md5));
+                    data.entries
+                        .insert(format!("{path}/{}", file.relpath), Entry::file(name, Some(file.md5)));
                 }
             }
             data.entries.insert(path, Entry::of(&now.recorded));
@@ -138,8 +142,8 @@ impl Entry {
         }
     }
 
-    fn file(name: HashName, md5: String) -> Self {
-        Self { hash: Some((name, md5)), is_dir: false, size: None, is_exec: false }
+    fn file(name: HashName, md5: Option<String>) -> Self {
+        Self { hash: md5.map(|md5| (name, md5)), is_dir: false, size: None, is_exec: false }
     }
 
     /// The path as people read it: directories end in `/`.
@@ -249,7 +253,7 @@ mod tests {
     use super::*;
 
     fn change(kind: Kind, path: &str, hash: &str) -> Change {
-        let side = Some((path.to_owned(), Entry::file(HashName::Md5, hash.to_owned())));
+        let side = Some((path.to_owned(), Entry::file(HashName::Md5, Some(hash.to_owned()))));
         match kind {
             Kind::Added => Change { kind, old: None, new: side },
             _ => Change { kind, old: side, new: None },

@@ -8,6 +8,8 @@ use crate::cache::Cache;
 use crate::datatree::{self, Change, DataTree, Entry, Kind, Scope};
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::members::Members;
+use crate::remote::OpenStore;
 use crate::repo::Repo;
 use crate::workspace::Workspace;
 
@@ -70,7 +72,13 @@ impl Diff {
 }
 
 /// Compares revision `old` with revision `new` or, without one, with the workspace.
-pub fn diff(repo: &Repo, old: &str, new: Option<&str>, targets: &[String]) -> Result<Diff> {
+pub fn diff(
+    repo: &Repo,
+    old: &str,
+    new: Option<&str>,
+    targets: &[String],
+    stores: &dyn OpenStore,
+) -> Result<Diff> {
     if repo.has_no_commits()? {
         return Ok(Diff::default());
     }
@@ -81,6 +89,7 @@ pub fn diff(repo: &Repo, old: &str, new: Option<&str>, targets: &[String]) -> Re
     }
     let mut workspace = Workspace::open(repo)?;
     let cache = Cache::new(repo.config(), repo.scratch_dir());
+    let members = Members::new(repo, &cache, stores);
     let old_repo = repo.at_commit(&commit)?;
     let new_repo = new_commit.as_ref().map(|commit| repo.at_commit(commit)).transpose()?.flatten();
     let old_index = old_repo.as_ref().map(Index::load).transpose()?;
@@ -92,12 +101,12 @@ pub fn diff(repo: &Repo, old: &str, new: Option<&str>, targets: &[String]) -> Re
     let indices: Vec<&Index> = old_index.iter().chain(&new_index).collect();
     let scope = Scope { within: within(repo, &indices, targets)?, granular: true };
     let before = match (&old_repo, &old_index) {
-        (Some(repo), Some(index)) => DataTree::recorded(repo, index, &cache, &scope)?,
+        (Some(repo), Some(index)) => DataTree::recorded(repo, index, &members, &scope)?,
         _ => DataTree::default(),
     };
     let after = match (&new_commit, &new_index) {
         (None, Some(index)) => DataTree::present(&mut workspace, index, &scope)?,
-        (Some(_), Some(index)) => DataTree::recorded(repo, index, &cache, &scope)?,
+        (Some(_), Some(index)) => DataTree::recorded(repo, index, &members, &scope)?,
         (_, None) => DataTree::default(),
     };
     let changes = datatree::compare(repo, &before, &after, &scope, false);

@@ -72,20 +72,28 @@ pub(crate) fn add_lines(paths: &[&Path], added: &mut Added) -> Result<()> {
 pub(crate) fn ignored(git_root: &Path, paths: &[PathBuf]) -> Result<HashSet<PathBuf>> {
     let excludes = excludes(git_root)?;
     let mut found = HashSet::new();
-    let mut question = Vec::new();
+    // Git does not speak of what lies in a submodule; the submodule does.
+    let mut questions: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
     for path in paths {
         if Ignore::covers(excludes.clone(), git_root, path, ".gitignore", path.is_dir())? {
             found.insert(path.clone());
         } else {
+            let question = questions.entry(owner_of(git_root, path)).or_default();
             question.extend_from_slice(path.as_os_str().as_bytes());
             question.push(0);
         }
     }
-    if !question.is_empty() {
-        let answer = ask(git_root, &["check-ignore", "-z", "--stdin"], question)?;
+    for (root, question) in questions {
+        let answer = ask(&root, &["check-ignore", "-z", "--stdin"], question)?;
         found.extend(answer.unwrap_or_default().split_terminator('\0').map(PathBuf::from));
     }
     Ok(found)
+}
+
+/// The innermost work tree that holds `path`: a submodule's, else that at `git_root`.
+fn owner_of(git_root: &Path, path: &Path) -> PathBuf {
+    let inner = path.parent().and_then(root_of).filter(|root| root.starts_with(git_root));
+    inner.unwrap_or_else(|| git_root.to_path_buf())
 }
 
 /// The first of `paths` that Git's index holds, or holds something below.
@@ -120,7 +128,8 @@ impl Added {
 
 /// Whether Git ignores `path`; only Git itself is asked.
 pub(crate) fn ignores(git_root: &Path, path: &Path) -> Result<bool> {
-    Ok(run(git_root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some())
+    let root = owner_of(git_root, path);
+    Ok(run(&root, &["check-ignore", "-q", "--", &path.to_string_lossy()])?.is_some())
 }
 
 /// Where Git looks for hooks.

@@ -2,37 +2,19 @@
 //!
 //! Matching in process keeps a command that has nothing to do free of sub-processes.
 
+mod rule;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+pub(crate) use self::rule::{Dialect, Rule};
 use crate::error::Result;
 use crate::fsx;
 
-/// One line of an ignore file.
-pub(crate) struct Rule {
-    pattern: Vec<char>,
-    /// The pattern, when it matches itself alone.
-    literal: Option<String>,
-    pub(crate) negated: bool,
-    pub(crate) directories_only: bool,
-    anchored: bool,
-}
-
-impl Rule {
-    /// Whether the rule, of a file in `base`, speaks of `path`.
-    pub(crate) fn hits(&self, base: &Path, path: &Path, is_dir: bool) -> bool {
-        let Ok(relative) = path.strip_prefix(base) else { return false };
-        let text: Vec<char> = relative.to_string_lossy().chars().collect();
-        let name_at = text.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
-        self.hits_text(&text, name_at, is_dir)
-    }
-
-    fn hits_text(&self, text: &[char], name_at: usize, is_dir: bool) -> bool {
-        let subject = if self.anchored { text } else { &text[name_at..] };
-        (is_dir || !self.directories_only) && wild(&self.pattern, subject)
-    }
-}
+/// Patterns that hold in a data repository without being told.
+const ALWAYS: &str = ".hg/\n.git/\n.git\n.dvc/\n";
 
 /// The lines of one ignore file. A file that names thousands of outputs is asked once for each path of a walk, so
 /// plain names are found by hash.
@@ -46,10 +28,12 @@ struct Rules {
     paths: HashMap<String, Vec<usize>>,
     /// Where the patterns stand.
     patterns: Vec<usize>,
+    /// What a rule names, that it names with everything below.
+    deep: bool,
 }
 
 impl Rules {
-    fn new(base: &Path, rules: Vec<Rule>) -> Self {
+    fn new(base: &Path, rules: Vec<Rule>, deep: bool) -> Self {
         let (mut names, mut paths) = (HashMap::new(), HashMap::new());
         let mut patterns = Vec::new();
         for (at, rule) in rules.iter().enumerate() {
@@ -60,41 +44,55 @@ impl Rules {
                 None => patterns.push(at),
             }
         }
-        Self { base: base.to_path_buf(), rules, names, paths, patterns }
+        Self { base: base.to_path_buf(), rules, names, paths, patterns, deep }
     }
 
     /// The last rule that speaks of the path `relative` to the base.
     fn last(&self, relative: &str, is_dir: bool) -> Option<&Rule> {
+        let own = self.naming(relative, |rule| rule.takes(is_dir));
+        let above = if self.deep { self.above(relative, is_dir) } else { None };
+        own.max(above).map(|at| &self.rules[at])
+    }
+
+    /// The place of the last rule that speaks of `relative` because it names a directory above.
+    fn above(&self, relative: &str, is_dir: bool) -> Option<usize> {
+        let dirs = relative.match_indices('/').map(|(at, _)| &relative[..at]);
+        dirs.filter_map(|dir| self.naming(dir, |rule| rule.takes_below(is_dir))).max()
+    }
+
+    /// The place of the last of the rules that `may` have a say, whose pattern matches.
+    fn naming(&self, relative: &str, may: impl Fn(&Rule) -> bool) -> Option<usize> {
         let name = relative.rsplit('/').next().unwrap_or_default();
-        let fits = |at: &usize| is_dir || !self.rules[*at].directories_only;
+        let fits = |at: &usize| may(&self.rules[*at]);
         let plain = |places: &HashMap<String, Vec<usize>>, text: &str| {
             places.get(text).and_then(|found| found.iter().copied().rfind(fits))
         };
-        let mut best = plain(&self.names, name).max(plain(&self.paths, relative));
-        if let Some(last) = self.patterns.last()
-            && best.is_none_or(|best| *last > best)
-        {
-            let text: Vec<char> = relative.chars().collect();
-            let name_at = text.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
-            let hits = |at: &usize| self.rules[*at].hits_text(&text, name_at, is_dir);
-            let later =
-                self.patterns.iter().copied().rev().take_while(|at| best.is_none_or(|best| *at > best));
-            best = later.into_iter().find(hits).or(best);
-        }
-        best.map(|at| &self.rules[at])
+        let best = plain(&self.names, name).max(plain(&self.paths, relative));
+        let later = self.patterns.iter().copied().rev();
+        let mut later = later.take_while(|at| best.is_none_or(|best| *at > best));
+        later.find(|at| fits(at) && self.rules[*at].names(relative)).or(best)
     }
 }
 
 /// The patterns as they hold for the entries of one directory.
-pub(crate) struct Here<'a>(Vec<(String, &'a Rules)>);
+pub(crate) struct Here<'a>(Vec<HereLevel<'a>>);
+
+struct HereLevel<'a> {
+    /// The way from the file to the directory, with a slash at its end.
+    prefix: String,
+    rules: &'a Rules,
+    /// The last rules that speak of all files, and of all directories, because they name a directory above.
+    above: [Option<usize>; 2],
+}
 
 impl Here<'_> {
     /// Whether the entry is ignored.
     pub(crate) fn matches(&self, name: &str, is_dir: bool) -> bool {
-        let rule = self.0.iter().find_map(|(prefix, rules)| {
+        let rule = self.0.iter().find_map(|HereLevel { prefix, rules, above }| {
             let relative: Cow<'_, str> =
                 if prefix.is_empty() { name.into() } else { format!("{prefix}{name}").into() };
-            rules.last(&relative, is_dir)
+            let own = rules.naming(&relative, |rule| rule.takes(is_dir));
+            own.max(above[usize::from(is_dir)]).map(|at| &rules.rules[at])
         });
         rule.is_some_and(|rule| !rule.negated)
     }
@@ -103,21 +101,36 @@ impl Here<'_> {
 /// The patterns in force in one directory: those of the root down to it.
 #[derive(Clone, Default)]
 pub(crate) struct Ignore {
-    levels: Vec<std::sync::Arc<Rules>>,
+    levels: Vec<Arc<Rules>>,
+    /// The root of the data repository, for the patterns of `.dvcignore`.
+    root: Option<Arc<Path>>,
 }
 
 impl Ignore {
+    /// The patterns that hold in a data repository even without a `.dvcignore`.
+    pub(crate) fn dvc(root: &Path) -> Self {
+        Self { levels: Vec::new(), root: Some(root.into()) }.with(root, ALWAYS)
+    }
+
     /// Patterns given as text, as if in a file in `base`.
     pub(crate) fn with(mut self, base: &Path, text: &str) -> Self {
-        let rules: Vec<Rule> = text.lines().filter_map(parse_rule).collect();
+        let dialect = match &self.root {
+            None => Dialect::Git,
+            Some(root) if **root == *base => Dialect::DvcRoot,
+            Some(_) => Dialect::Dvc,
+        };
+        let rules: Vec<Rule> = text.lines().filter_map(|line| Rule::parse(line, dialect)).collect();
         if !rules.is_empty() {
-            self.levels.push(std::sync::Arc::new(Rules::new(base, rules)));
+            self.levels.push(Arc::new(Rules::new(base, rules, dialect != Dialect::Git)));
         }
         self
     }
 
-    /// These patterns and those of the file `name` in `dir`.
+    /// These patterns and those of the file `name` in `dir`. As in DVC a `.dvcignore` that is ignored is not read.
     pub(crate) fn enter(&self, dir: &Path, name: &str) -> Result<Self> {
+        if self.root.is_some() && self.matches(&dir.join(name), false) {
+            return Ok(self.clone());
+        }
         match fsx::read_text(&dir.join(name))? {
             Some(text) => Ok(self.clone().with(dir, &text)),
             None => Ok(self.clone()),
@@ -131,7 +144,11 @@ impl Ignore {
             if !prefix.is_empty() {
                 prefix.push('/');
             }
-            Some((prefix, rules.as_ref()))
+            let above = [false, true].map(|is_dir| match rules.deep {
+                true => rules.above(&prefix, is_dir),
+                false => None,
+            });
+            Some(HereLevel { prefix, rules: rules.as_ref(), above })
         });
         Here(levels.collect())
     }
@@ -178,96 +195,6 @@ impl Ignore {
     }
 }
 
-/// The rule that a line holds; `None` for a comment or nothing.
-pub(crate) fn parse_rule(line: &str) -> Option<Rule> {
-    let mut line = line.trim_end_matches('\r');
-    while line.ends_with(' ') && !line.ends_with("\\ ") {
-        line = &line[..line.len() - 1];
-    }
-    if line.is_empty() || line.starts_with('#') {
-        return None;
-    }
-    let (negated, line) = match line.strip_prefix('!') {
-        Some(rest) => (true, rest),
-        None => (false, line),
-    };
-    let (directories_only, line) = match line.strip_suffix('/') {
-        Some(rest) => (true, rest),
-        None => (false, line),
-    };
-    let anchored = line.contains('/');
-    let line = line.strip_prefix('/').unwrap_or(line);
-    let literal = (!line.contains(['*', '?', '[', '\\'])).then(|| line.to_owned());
-    (!line.is_empty()).then(|| Rule {
-        pattern: line.chars().collect(),
-        literal,
-        negated,
-        directories_only,
-        anchored,
-    })
-}
-
-/// Git's wildmatch with path separators: `*` and `?` stop at `/`, `**` does not.
-fn wild(pattern: &[char], text: &[char]) -> bool {
-    let Some(first) = pattern.first() else { return text.is_empty() };
-    match first {
-        '*' if pattern.get(1) == Some(&'*') => {
-            let rest = &pattern[2..];
-            if rest.first() == Some(&'/') && wild(&rest[1..], text) {
-                return true;
-            }
-            if rest.is_empty() {
-                return !text.is_empty();
-            }
-            (0..=text.len()).any(|at| wild(rest, &text[at..]))
-        }
-        '*' => {
-            let rest = &pattern[1..];
-            let stop = text.iter().position(|c| *c == '/').unwrap_or(text.len());
-            (0..=stop).any(|at| wild(rest, &text[at..]))
-        }
-        '?' => text.first().is_some_and(|c| *c != '/') && wild(&pattern[1..], &text[1..]),
-        '[' => match (class(pattern), text.first()) {
-            (Some((matcher, length)), Some(c)) if *c != '/' => {
-                matcher(*c) && wild(&pattern[length..], &text[1..])
-            }
-            (None, Some('[')) => wild(&pattern[1..], &text[1..]),
-            _ => false,
-        },
-        '\\' if pattern.len() > 1 => text.first() == Some(&pattern[1]) && wild(&pattern[2..], &text[1..]),
-        literal => text.first() == Some(literal) && wild(&pattern[1..], &text[1..]),
-    }
-}
-
-fn class(pattern: &[char]) -> Option<(impl Fn(char) -> bool + use<>, usize)> {
-    let mut at = 1;
-    let negated = matches!(pattern.get(at), Some('!' | '^'));
-    at += usize::from(negated);
-    let mut ranges = Vec::new();
-    let start = at;
-    loop {
-        match pattern.get(at)? {
-            ']' if at > start => break,
-            '\\' => {
-                let c = *pattern.get(at + 1)?;
-                ranges.push((c, c));
-                at += 2;
-            }
-            &low => match (pattern.get(at + 1), pattern.get(at + 2)) {
-                (Some('-'), Some(&high)) if high != ']' => {
-                    ranges.push((low, high));
-                    at += 3;
-                }
-                _ => {
-                    ranges.push((low, low));
-                    at += 1;
-                }
-            },
-        }
-    }
-    Some((move |c| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != negated, at + 1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,6 +220,37 @@ mod tests {
     }
 
     #[test]
+    fn dvc_reads_patterns_in_its_own_way() {
+        let ignored = |rules: &str, path: &str, is_dir: bool| {
+            let root = Path::new("/r");
+            let rules = Ignore::dvc(root).with(root, rules);
+            let path = root.join(path);
+            let above = path.parent().is_some_and(|dir| rules.covers_parent(dir));
+            above || rules.matches(&path, is_dir)
+        };
+        assert!(ignored("a/**", "a", true) && !ignored("a/**", "a", false));
+        assert!(ignored("a/**", "a/b", false) && !ignored("a/**", "b/a", true));
+        let all_but = "*\n!*/\n!*.csv";
+        assert!(ignored(all_but, "x", true) && ignored(all_but, "x/z.csv", false));
+        assert!(!ignored(all_but, "z.csv", false));
+        assert!(!ignored("/*\n!/x", "x/z.csv", false) && ignored("/*\n!/x", "y/z.csv", false));
+        // the directory is taken back, what is in it is not
+        assert!(!ignored("x\n!/x/", "x", true) && ignored("x\n!/x/", "x/z.csv", false));
+        assert!(!ignored("*/", "x", true) && !ignored("**/", "x", true) && ignored("/*/", "x", true));
+        assert!(ignored("**", "x", false) && ignored("**/**", "x", false) && !ignored("**/*/**", "x", true));
+        assert!(ignored("*/**", "x", true) && !ignored("*/**", "x", false));
+        assert!(ignored("z**v", "zcsv", false) && !ignored("z**v", "z/v", false));
+        assert!(ignored("  x  ", "x", false));
+    }
+
+    #[test]
+    fn in_a_directory_dvc_reads_every_pattern() {
+        let rules = Ignore::dvc(Path::new("/r")).with(Path::new("/r/sub"), "*/\n!y/");
+        assert!(rules.matches(Path::new("/r/sub/x"), true) && !rules.matches(Path::new("/r/sub/y"), true));
+        assert!(!rules.matches(Path::new("/r/sub"), true) && !rules.matches(Path::new("/r/sub/x"), false));
+    }
+
+    #[test]
     fn the_last_line_that_speaks_of_a_path_decides() {
         assert!(!ignored("data\n*.bin\n!data", "data", true));
         assert!(ignored("!a.bin\n*.bin", "a.bin", false));
@@ -305,7 +263,13 @@ mod tests {
 
     #[test]
     fn entries_of_a_directory_match_as_their_paths_do() {
-        let rules = Ignore::default().with(Path::new("/r"), "*.tmp\n/sub/keep\nname\n!a.tmp");
+        for rules in [Ignore::default(), Ignore::dvc(Path::new("/r"))] {
+            entries_match(rules);
+        }
+    }
+
+    fn entries_match(rules: Ignore) {
+        let rules = rules.with(Path::new("/r"), "*.tmp\n/sub/keep\nname\n!a.tmp");
         let rules = rules.with(Path::new("/r/sub"), "/own\nname/");
         for dir in ["/r", "/r/sub", "/r/sub/deep"] {
             for name in ["a.tmp", "b.tmp", "keep", "name", "own", "other"] {

@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
+use crate::check_ignore::check_output;
 use crate::error::{Error, Result};
 use crate::fsx::{TEMP_PREFIX, TEMP_SUFFIX};
 use crate::ignore::Ignore;
@@ -12,8 +13,6 @@ use crate::repo::Repo;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
 use crate::{dvcfile, dvcyaml, fsx, git, lockfile, revision};
-
-const ALWAYS: &str = ".git\n.hg/\n.dvc/\n";
 
 /// The stages in the order in which their files are found.
 pub(crate) struct Index {
@@ -48,7 +47,7 @@ impl Index {
             }
             return Ok(index);
         }
-        let dvcignore = Ignore::default().with(root, ALWAYS);
+        let dvcignore = Ignore::dvc(root);
         let gitignore = match repo.git_root() {
             Some(git_root) => {
                 let mut ignore = git::excludes(git_root)?;
@@ -101,12 +100,19 @@ impl Index {
                 || gitignore.as_ref().is_some_and(|rules| rules.matches(path, is_dir))
         };
         files.sort();
+        let before = self.stages.len();
         for name in files {
             let path = dir.join(&name);
             if ignored(&path, false) || !path.is_file() {
                 continue;
             }
             self.add_file(repo, &path)?;
+        }
+        for out in self.stages[before..].iter().flat_map(|stage| &stage.outs) {
+            let beside = out.path.parent() == Some(dir);
+            if !beside || [false, true].iter().any(|is_dir| dvcignore.matches(&out.path, *is_dir)) {
+                check_output(repo, &out.path)?;
+            }
         }
         dirs.sort();
         for name in dirs {

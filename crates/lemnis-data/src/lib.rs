@@ -47,6 +47,7 @@ mod link;
 mod listing;
 mod lockfile;
 mod locks;
+mod members;
 mod migrate;
 mod output;
 mod params;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fsx::{TEMP_PREFIX, TEMP_SUFFIX};
@@ -281,6 +281,35 @@ impl Repo {
             progress: None,
             environment: self.environment.clone(),
         }
+    }
+
+    /// The repository in the directory `root` of this one, as the working tree or the commit has it.
+    pub(crate) fn nested(&self, root: &Path) -> Result<Self> {
+        let config = Config::load(&root.join(".dvc"), &self.environment)?;
+        Ok(Self {
+            root: root.to_path_buf(),
+            cwd: root.to_path_buf(),
+            git_root: self.git_root.clone(),
+            config,
+            revision: self.revision.clone(),
+            progress: None,
+            environment: self.environment.clone(),
+        })
+    }
+
+    /// A repository that is seen through a commit and is nowhere checked out has the remotes that the commit names.
+    pub(crate) fn with_committed_config(mut self) -> Result<Self> {
+        let path = self.root.join(".dvc/config");
+        if self.revision.is_some() && !path.exists() {
+            let text = self.read_text(&path)?.unwrap_or_default();
+            self.config.lay_over(config::parse(&text, ".dvc/config")?);
+        }
+        Ok(self)
+    }
+
+    /// Puts settings of remotes above the repository's own.
+    pub(crate) fn lay_over(&mut self, settings: Vec<(String, String)>) {
+        self.config.lay_over(settings);
     }
 
     pub(crate) fn tmp_dir(&self) -> PathBuf {

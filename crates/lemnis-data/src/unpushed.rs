@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cache::Cache;
 use crate::datatree::{Entry, Scope};
 use crate::error::Result;
 use crate::index::Index;
+use crate::members::Members;
 use crate::remote::{Object, OpenStore, Remote};
 use crate::repo::Repo;
 
@@ -26,7 +26,7 @@ pub struct AskRemote {
 pub(crate) fn unpushed(
     repo: &Repo,
     index: &Index,
-    cache: &Cache,
+    members: &Members<'_>,
     scope: &Scope,
     ask: &AskRemote,
     stores: &dyn OpenStore,
@@ -50,9 +50,12 @@ pub(crate) fn unpushed(
             if !recorded.is_dir() || !scope.granular || !scope.touches(&out.path) {
                 continue;
             }
-            for file in cache.tree(recorded.name, &recorded.md5)?.unwrap_or_default() {
-                if scope.takes(&out.path.join(&file.relpath)) {
-                    let object = Object { name: recorded.name, oid: file.md5 };
+            let files = members.of(stage, out)?;
+            for file in files.iter().flat_map(|files| files.iter()) {
+                if let Some(oid) = &file.md5
+                    && scope.takes(&out.path.join(&file.relpath))
+                {
+                    let object = Object { name: recorded.name, oid: oid.clone() };
                     found.push((format!("{path}/{}", file.relpath), object));
                 }
             }

@@ -142,7 +142,7 @@ impl<'r> Workspace<'r> {
     /// The ignore rules that hold inside `dir`.
     pub(crate) fn ignore_in(&self, dir: &Path) -> Result<Ignore> {
         let root = self.repo.root();
-        let mut ignore = Ignore::default().with(root, ALWAYS).with(dir, ALWAYS);
+        let mut ignore = Ignore::dvc(root).with(dir, ALWAYS);
         let Ok(relative) = dir.strip_prefix(root) else { return Ok(ignore) };
         let mut at = root.to_path_buf();
         ignore = ignore.enter(&at, ".dvcignore")?;

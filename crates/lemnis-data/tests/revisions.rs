@@ -40,15 +40,19 @@ fn a_diff_names_files_of_directories_and_renamings() {
     let project = committed();
     std::fs::rename(project.path().join("d/b"), project.path().join("d/c")).expect("renames");
     project.write("f", "new");
-    let diff = lemnis_data::diff(&project.repo(), "HEAD", None, &[]).expect("compares");
+    let diff = lemnis_data::diff(&project.repo(), "HEAD", None, &[], &common::Directories).expect("compares");
     assert_eq!(
         json(&diff.without_hashes()),
         r#"{"added":[],"deleted":[],"modified":[{"path":"d/"},{"path":"f"}],"renamed":[{"path":{"old":"d/b","new":"d/c"}}],"not in cache":[]}"#
     );
-    let none = lemnis_data::diff(&project.repo(), "HEAD", Some("HEAD"), &[]).expect("compares");
+    let none = lemnis_data::diff(&project.repo(), "HEAD", Some("HEAD"), &[], &common::Directories)
+        .expect("compares");
     assert!(none.is_empty());
-    assert!(lemnis_data::diff(&project.repo(), "nosuch", None, &[]).is_err());
-    assert!(lemnis_data::diff(&project.repo(), "HEAD", None, &["nosuch".to_owned()]).is_err());
+    assert!(lemnis_data::diff(&project.repo(), "nosuch", None, &[], &common::Directories).is_err());
+    assert!(
+        lemnis_data::diff(&project.repo(), "HEAD", None, &["nosuch".to_owned()], &common::Directories)
+            .is_err()
+    );
 }
 
 #[test]
@@ -78,8 +82,59 @@ fn a_listing_of_a_revision_shows_tracked_data_of_that_time() {
     )
     .expect("opens");
     let options = ListOptions { recursive: true, dvc_only: true, ..ListOptions::default() };
-    let listed = lemnis_data::list(&source, &options, false).expect("lists");
+    let listed = lemnis_data::list(&source, &options, false, &common::Directories).expect("lists");
     assert_eq!(listed.iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["d/a", "d/b", "f"]);
+}
+
+#[test]
+fn a_directory_that_the_cache_lacks_is_listed_from_the_remote() {
+    let project = committed();
+    let remote = tempfile::tempdir().expect("temp dir");
+    let url = remote.path().display();
+    project.write(".dvc/config", &format!("[core]\n    remote = r\n['remote \"r\"']\n    url = {url}\n"));
+    let request = lemnis_data::Transfer::default();
+    lemnis_data::push(&project.repo(), &request, &common::Directories, &common::Directories).expect("pushes");
+    project.remove(".dvc/cache");
+    project.remove("d");
+    let list = |project: &Project, recursive: bool| {
+        let environment = lemnis_data::Environment::default();
+        let source = lemnis_data::open_source(project.path(), ".", None, project.path(), &environment);
+        let options = ListOptions { recursive, dvc_only: true, ..ListOptions::default() };
+        lemnis_data::list(&source.expect("opens"), &options, false, &common::Directories)
+    };
+    let listed = list(&project, true).expect("lists");
+    let shown: Vec<_> = listed.iter().map(|one| (one.path.as_str(), one.size, one.isout)).collect();
+    assert_eq!(shown, [("d/a", None, true), ("d/b", None, true), ("f", Some(1), true)]);
+    assert!(listed.iter().all(|one| one.md5.is_some()));
+    assert!(!project.has(".dvc/cache/files"), "a look brings nothing into the cache");
+    let options = DataStatusOptions { granular: true, ..DataStatusOptions::default() };
+    let status = lemnis_data::data_status(&project.repo(), &options, &common::Directories).expect("looks");
+    assert_eq!(status.not_in_cache, ["d/", "d/a", "d/b", "f"]);
+    assert_eq!(json(&status.uncommitted), r#"{"deleted":["d/","d/a","d/b"]}"#);
+    std::fs::remove_dir_all(remote.path()).expect("removes");
+    assert!(list(&project, true).is_err());
+    assert_eq!(list(&project, false).expect("lists").len(), 2);
+}
+
+#[test]
+fn a_repository_inside_is_listed_only_when_it_is_asked_for() {
+    let project = committed();
+    project.write("inner/.dvc/config", "").write("inner/plain", "p");
+    project.write("inner/m.dvc", "outs:\n- md5: 60b725f10c9c85c70d97880dfe8191b3\n  size: 2\n  path: m\n");
+    git(&project, &["add", "-A"]);
+    git(&project, &["commit", "-qm", "inner"]);
+    for rev in [None, Some("HEAD")] {
+        let environment = lemnis_data::Environment::default();
+        let source = lemnis_data::open_source(project.path(), ".", rev, project.path(), &environment);
+        let source = source.expect("opens");
+        let names = |path: Option<&str>| -> Vec<String> {
+            let options = ListOptions { path: path.map(str::to_owned), ..ListOptions::default() };
+            let listed = lemnis_data::list(&source, &options, false, &common::Directories).expect("lists");
+            listed.into_iter().map(|one| format!("{} {}", one.path, one.isout)).collect()
+        };
+        assert!(!names(None).iter().any(|name| name.starts_with("inner")), "{rev:?}");
+        assert_eq!(names(Some("inner")), ["m true", "m.dvc false", "plain false"], "{rev:?}");
+    }
 }
 
 #[test]

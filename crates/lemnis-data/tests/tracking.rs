@@ -339,6 +339,25 @@ fn a_checkout_names_what_was_never_recorded_and_keeps_it() {
 }
 
 #[test]
+fn an_ignored_output_is_refused_by_name_of_the_pattern() {
+    let project = Project::new();
+    project.write("data/f", "1").write(".dvcignore", "# none\n/data\n");
+    let error = project.add(&["data"]).expect_err("is ignored").to_string();
+    assert_eq!(error, "'data' is ignored by .dvcignore:2:/data");
+    assert!(!project.has("data.dvc") && !project.has(".gitignore"));
+    project.write(".dvcignore", "a/**\n").add(&["data"]).expect("adds");
+    std::fs::create_dir(project.path().join("a")).expect("creates");
+    project.add(&["a"]).expect_err("is ignored");
+    project.write(".dvcignore", "/data\n");
+    for error in [
+        project.add(&["data"]).map(drop),
+        checkout(&project.repo(), &[], CheckoutOptions::default()).map(drop),
+    ] {
+        assert!(error.expect_err("fails").to_string().contains(".dvcignore:1:/data"));
+    }
+}
+
+#[test]
 fn what_is_ignored_is_not_lost_in_a_checkout() {
     for kind in ["copy", "hardlink", "symlink"] {
         let project = Project::new();

@@ -57,7 +57,7 @@ fn is_own_command() -> bool {
 
 fn run(cli: Cli) -> Result<u8, Failure> {
     let mute = match &cli.command {
-        Command::Data(verb) => verb.is_mute(cli.json),
+        Command::Data(verb) => verb.is_silenced(cli.json),
         _ => !cli.json,
     };
     if cli.quiet && mute {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::AddOptions;
+use crate::check_ignore::check_output;
 use crate::error::{Error, Result};
-use crate::ignore::Ignore;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::stage::{Out, OutKind, Stage};
@@ -137,14 +137,7 @@ pub(crate) fn check_new(repo: &Repo, path: &Path) -> Result<()> {
             "add the directory that the link leads to, when it is inside the repository",
         ));
     }
-    let ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
-    if Ignore::covers(ignore, repo.root(), path, ".dvcignore", is_dir)? {
-        return Err(Error::hinted(
-            format!("{shown} is ignored by .dvcignore"),
-            "take its pattern out of .dvcignore",
-        ));
-    }
-    Ok(())
+    check_output(repo, path)
 }
 
 pub(crate) fn name_of(path: &Path) -> String {

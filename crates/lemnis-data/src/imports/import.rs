@@ -11,11 +11,11 @@ use super::spec::{Document, Origin, RepoRef};
 use super::to_remote::send;
 use super::url::Thing;
 use super::{Outside, destination};
+use crate::check_ignore::check_output;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::git::{self, Added as IgnoreLines};
 use crate::hash::Recorded;
-use crate::ignore::Ignore;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::stage::{self, At, Out, OutKind, Stage};
@@ -234,13 +234,7 @@ fn stage_of(repo: &Repo, out: &Path, dvc_file: &Path) -> Result<Stage> {
             )));
         }
     }
-    let ignore = Ignore::default().with(repo.root(), ".git\n.hg/\n.dvc/\n");
-    if Ignore::covers(ignore, repo.root(), &path, ".dvcignore", false)? {
-        return Err(Error::hinted(
-            format!("'{}' is ignored by .dvcignore", repo.show(&path)),
-            "take its pattern out of .dvcignore, or put the data elsewhere with -o",
-        ));
-    }
+    check_output(repo, &path)?;
     let kind = OutKind::Out;
     let out = Out {
         def_path,

@@ -26,6 +26,7 @@ pub use get::{Get, get, get_url, show_url};
 pub use import::{Extent, Import, ImportUrl, Imported, import, import_url};
 pub(crate) use link::Link;
 pub use list_url::{ListUrl, ListedUrl, list_url};
+pub(crate) use spec::{Document, Origin};
 pub(crate) use sync::{Bring, changed_source, record, sync};
 pub use to_remote::add_to_remote;
 pub(crate) use update::{Download, download};

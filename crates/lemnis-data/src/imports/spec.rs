@@ -103,7 +103,12 @@ impl Document {
         let Some(text) = fsx::read_text(path)? else {
             return Err(Error::Missing { what: "file", path: file });
         };
-        let Value::Map(root) = parse(&text, &file)?.to_value() else { return Ok(None) };
+        Self::parse(&text, &file)
+    }
+
+    /// The one that is `text`; `None` when that is no import.
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Option<Self>> {
+        let Value::Map(root) = parse(text, file)?.to_value() else { return Ok(None) };
         let document = Self { root, md5: None };
         Ok(document.origin().is_some().then_some(document))
     }

@@ -156,7 +156,7 @@ impl Repo {
 /// walk of the working tree finds them: a directory's files before its sub-directories.
 pub(crate) fn definitions(repo: &Repo, tree: &GitTree) -> Result<Vec<PathBuf>> {
     let root = repo.root();
-    let mut ignore = Ignore::default();
+    let mut ignore = Ignore::dvc(root);
     let (mut found, mut ignores, mut inner) = (Vec::new(), Vec::new(), Vec::new());
     for (path, _) in tree.below(root).filter(|(_, blob)| blob.kind != BlobKind::Symlink) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -172,6 +172,9 @@ pub(crate) fn definitions(repo: &Repo, tree: &GitTree) -> Result<Vec<PathBuf>> {
     }
     ignores.sort_by_key(|path| path.components().count());
     for path in ignores {
+        if ignore.matches(path, false) {
+            continue;
+        }
         let dir = path.parent().unwrap_or(root);
         ignore = ignore.with(dir, &repo.read_text(path)?.unwrap_or_default());
     }

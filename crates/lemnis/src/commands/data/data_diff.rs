@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::diff as files;
 use crate::context::Context;
 use crate::output::{self, FAINT, Failure, STRONG};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -142,7 +143,7 @@ fn of_revisions(
     arguments: &DataDiff,
 ) -> Result<Report, Failure> {
     let targets: Vec<String> = path.into_iter().map(str::to_owned).collect();
-    let mut diff = lemnis_data::diff(repo, old, new, &targets)?;
+    let mut diff = lemnis_data::diff(repo, old, new, &targets, &Clouds::new())?;
     if new.is_some() {
         diff.not_in_cache = None;
     }

@@ -1,10 +1,11 @@
 //! `diff`: which tracked data changed between two commits, or since one.
 
 use clap::Args;
-use lemnis_data::{Diff as Changes, DiffEntry, Repo, Revised};
+use lemnis_data::{Diff as Changes, DiffEntry, Error, Repo, Revised};
 
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -34,8 +35,12 @@ pub struct Diff {
 
 pub fn run(context: &Context, arguments: &Diff) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
-    let mut diff =
-        lemnis_data::diff(&repo, &arguments.a_rev, arguments.b_rev.as_deref(), &arguments.targets)?;
+    let (old, new) = (&arguments.a_rev, arguments.b_rev.as_deref());
+    let diff = lemnis_data::diff(&repo, old, new, &arguments.targets, &Clouds::new());
+    let mut diff = diff.map_err(|error| match error {
+        Error::NoSuchTarget { .. } => error.into(),
+        error => Failure::from(error).with_dvc_code(1),
+    })?;
     let nothing = diff.is_empty();
     if arguments.hide_missing || arguments.b_rev.is_some() {
         diff.not_in_cache = None;

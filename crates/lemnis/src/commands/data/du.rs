@@ -7,6 +7,7 @@ use super::ls::natural;
 use super::place::Place;
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(
@@ -25,7 +26,7 @@ pub fn run(context: &Context, arguments: &Du) -> Result<u8, Failure> {
     let options = ListOptions { path: arguments.place.path.clone(), ..ListOptions::default() };
     let path = arguments.place.path.clone().unwrap_or_default();
     let mut rows = Vec::new();
-    for top in lemnis_data::list(&source, &options, true)? {
+    for top in lemnis_data::list(&source, &options, true, &Clouds::new())? {
         if !arguments.summarize {
             for entry in top.contents.iter().filter(|entry| !is_definition(entry)) {
                 let name =
@@ -33,7 +34,8 @@ pub fn run(context: &Context, arguments: &Du) -> Result<u8, Failure> {
                 rows.push((total(entry), name));
             }
         }
-        rows.push((total(&top), path.clone()));
+        let all = if arguments.summarize { total(&top) } else { inside(&top) };
+        rows.push((all, path.clone()));
     }
     if context.json {
         let rows: Vec<_> =
@@ -46,7 +48,15 @@ pub fn run(context: &Context, arguments: &Du) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// What is recorded of a directory that is not here says how large it is; of its files nobody knows.
 fn total(entry: &Listed) -> u64 {
+    match entry.size {
+        Some(size) if entry.recorded_only => size,
+        _ => inside(entry),
+    }
+}
+
+fn inside(entry: &Listed) -> u64 {
     match entry.isdir {
         true => entry.contents.iter().filter(|entry| !is_definition(entry)).map(total).sum(),
         false => entry.size.unwrap_or_default(),

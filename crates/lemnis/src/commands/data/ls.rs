@@ -1,11 +1,12 @@
 //! `list`, also `ls`: the files of a repository, those in Git and those that are tracked data.
 
 use clap::Args;
-use lemnis_data::{ListOptions, Listed};
+use lemnis_data::{Error, ListOptions, Listed};
 
 use super::place::Place;
 use crate::context::Context;
 use crate::output::{self, Failure};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -21,7 +22,7 @@ pub struct List {
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// Show as a tree
-    #[arg(short = 'T', long, conflicts_with = "json")]
+    #[arg(short = 'T', long)]
     pub tree: bool,
     /// Go this deep
     #[arg(short = 'L', long, value_name = "DEPTH")]
@@ -38,7 +39,10 @@ pub struct List {
 }
 
 pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
-    let source = arguments.place.open(context)?;
+    if arguments.tree && context.json {
+        return Err(Failure::usage("--tree and --json exclude each other"));
+    }
+    let source = arguments.place.open(context).map_err(|failure| failure.with_dvc_code(1))?;
     let options = ListOptions {
         path: arguments.place.path.clone(),
         rev: arguments.place.rev.clone(),
@@ -46,7 +50,11 @@ pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
         dvc_only: arguments.dvc_only,
         max_depth: arguments.level,
     };
-    let listed = lemnis_data::list(&source, &options, arguments.tree)?;
+    let listed = lemnis_data::list(&source, &options, arguments.tree, &Clouds::new());
+    let listed = listed.map_err(|error| match error {
+        Error::Missing { .. } => Failure::from(error).with_dvc_code(1),
+        error => error.into(),
+    })?;
     if context.json {
         output::json_line(&listed)?;
         return Ok(0);

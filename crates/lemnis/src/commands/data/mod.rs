@@ -161,20 +161,19 @@ pub enum Data {
 }
 
 impl Data {
-    /// Whether `-q` leaves the verb nothing to print, as in DVC: its answer is its exit code.
-    pub fn is_mute(&self, json: bool) -> bool {
+    /// Whether `--quiet` keeps back all that the verb prints, as in DVC. Otherwise it keeps back its own part: what
+    /// commands of stages print is theirs, and an answer that was asked for by an option is given.
+    pub fn is_silenced(&self, json: bool) -> bool {
         match self {
-            Data::Status(_)
-            | Data::Diff(_)
-            | Data::List(_)
-            | Data::Dag(_)
-            | Data::Root(_)
-            | Data::Plots(_)
-            | Data::DataCommand(data_command::DataCommand::Status(_))
-            | Data::Exp(exp::ExpCommand::Show(_)) => true,
             // tables of values are shown all the same
             Data::Metrics(_) | Data::Params(_) | Data::Exp(exp::ExpCommand::Diff(_)) => json,
-            _ => false,
+            Data::Exp(command) => !matches!(command, exp::ExpCommand::Run(_)),
+            Data::Stage(verb) => matches!(verb, stage::Stage::List(_)),
+            Data::Queue(command) => {
+                !matches!(command, queue::QueueCommand::Worker { .. } | queue::QueueCommand::RunTask { .. })
+            }
+            Data::Repro(_) | Data::GitHook(_) | Data::Version(_) | Data::Get(_) | Data::Artifacts(_) => false,
+            _ => true,
         }
     }
 

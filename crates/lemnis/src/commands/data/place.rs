@@ -3,7 +3,6 @@
 use clap::{Args, ValueHint};
 use lemnis_data::Source;
 
-use super::import_url::option;
 use crate::context::Context;
 use crate::output::Failure;
 
@@ -16,15 +15,15 @@ pub struct Place {
     /// A commit, branch or tag
     #[arg(long, value_name = "COMMIT")]
     pub rev: Option<String>,
-    /// Taken for DVC's sake, as are the next two: a listing asks no remote
+    /// The remote that is asked for directories which the cache lacks
     #[arg(long, value_name = "NAME")]
     pub remote: Option<String>,
-    /// A configuration file to lay over that repository's own
+    /// An option of that remote
+    #[arg(long, num_args = 1.., value_name = "OPTION=VALUE")]
+    pub remote_config: Vec<String>,
+    /// A configuration file whose settings hold there
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<String>,
-    /// Options for the remote
-    #[arg(long, value_name = "NAME=VALUE", num_args = 0.., value_parser = option)]
-    pub remote_config: Vec<(String, String)>,
 }
 
 impl Place {
@@ -32,11 +31,13 @@ impl Place {
     pub fn open(&self, context: &Context) -> Result<Source, Failure> {
         let (rev, scratch) = (self.rev.as_deref(), context.temp_dir());
         let source = lemnis_data::open_source(&context.dir, &self.url, rev, &scratch, &context.environment)?;
-        if let Some(name) =
-            self.remote.as_ref().filter(|_| self.config.is_none() && self.remote_config.is_empty())
-        {
-            source.check_remote(name)?;
+        let mut options = Vec::new();
+        for option in &self.remote_config {
+            let wrong = || Failure::usage(format!("--remote-config wants OPTION=VALUE, not '{option}'"));
+            let (name, value) = option.split_once('=').ok_or_else(wrong)?;
+            options.push((name.to_owned(), value.to_owned()));
         }
-        Ok(source)
+        let config = self.config.as_ref().map(|file| context.dir.join(file));
+        Ok(source.configured(config.as_deref(), self.remote.as_deref(), options)?)
     }
 }

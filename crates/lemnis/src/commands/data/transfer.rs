@@ -136,12 +136,12 @@ pub fn cloud_status(context: &Context, options: &Options) -> Result<u8, Failure>
     let clouds = crate::wiring::Clouds::new();
     let (remote, status) = lemnis_data::cloud_status(&repo, &options.transfer(), &clouds, &bar)?;
     drop(bar);
-    if context.quiet {
-        return Ok(u8::from(!status.is_empty()));
-    }
     if context.json {
         output::json_line(&status)?;
         return Ok(0);
+    }
+    if context.quiet {
+        return Ok(u8::from(!status.is_empty()));
     }
     if status.is_empty() {
         output::line(match remote.as_str() {
