@@ -126,7 +126,7 @@ fn an_import_takes_the_mode_and_the_hash_of_its_source() {
     assert_eq!(found.uncommitted.deleted, ["g"]);
     let opened = open_source(project.path(), ".", None, outside.path(), &Environment::default());
     let options = ListOptions { dvc_only: true, ..ListOptions::default() };
-    let listed = list(&opened.expect("opens"), &options, false).expect("lists");
+    let listed = list(&opened.expect("opens"), &options, false, &Directories).expect("lists");
     let rows: Vec<_> = listed.iter().map(|one| (one.path.as_str(), one.size, one.md5.as_deref())).collect();
     assert_eq!(rows, [("f", Some(2), Some(ONE)), ("g", Some(2), Some(ONE)), ("h", None, None)]);
 }
