@@ -2,13 +2,15 @@
 //! a directory object, the way back from the cache by each link type, and a chain of stages that is up to date.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lemnis_data::{
-    AddOptions, CheckoutOptions, Environment, InitOptions, ListOptions, Observer, Repo, Reproduce,
-    StageOutcome, StatusOptions, add, checkout, list, open_source, reproduce, status,
+    AddOptions, CheckoutOptions, Environment, InitOptions, ListOptions, Observer, OpenError, OpenStore,
+    OpenedStore, Repo, Reproduce, StageOutcome, StatusOptions, add, checkout, list, open_source, reproduce,
+    status,
 };
 use tempfile::TempDir;
 
@@ -17,6 +19,15 @@ const FILE_BYTES: usize = 4_096;
 const STAGES: usize = 100;
 
 struct Silent;
+
+/// Everything is in the cache.
+struct NoStores;
+
+impl OpenStore for NoStores {
+    fn open(&self, url: &str, _: &BTreeMap<String, String>) -> Result<OpenedStore, OpenError> {
+        Err(format!("{url} is not to be opened").into())
+    }
+}
 
 impl Observer for Silent {
     fn stage_will_run(
@@ -86,7 +97,7 @@ fn many_files(criterion: &mut Criterion) {
         let environment = Environment::default();
         let source = open_source(dir.path(), ".", None, dir.path(), &environment).unwrap();
         let options = ListOptions { path: Some("data".into()), recursive: true, ..ListOptions::default() };
-        bencher.iter(|| list(&source, &options, false).unwrap());
+        bencher.iter(|| list(&source, &options, false, &NoStores).unwrap());
     });
     group.finish();
 }
