@@ -116,7 +116,7 @@ fn outputs(repo: &Repo, index: &Index) -> Dag {
     dag.nodes.extend(outs.iter().map(|(_, out)| repo.show(&out.path)));
     for (to, (at, _)) in outs.iter().enumerate() {
         let stage = &index.stages[*at];
-        if stage.is_repo_import() {
+        if !stage.reads_files() {
             continue;
         }
         let paths = stage.deps.iter().map(|dep| &dep.path).chain(stage.params.iter().map(|dep| &dep.path));

@@ -180,7 +180,7 @@ impl Index {
             let mut up: Vec<usize> = Vec::new();
             let paths =
                 stage.deps.iter().map(|dep| &dep.path).chain(stage.params.iter().map(|dep| &dep.path));
-            for path in paths.filter(|_| !stage.is_repo_import()) {
+            for path in paths.filter(|_| stage.reads_files()) {
                 let above = path.ancestors().filter_map(|dir| outs.get(dir)).copied();
                 let below = outs.range::<Path, _>((Bound::Excluded(path.as_path()), Bound::Unbounded));
                 let below = below.take_while(|(out, _)| out.starts_with(path)).map(|(_, owner)| *owner);

@@ -156,6 +156,11 @@ impl Stage {
         }
     }
 
+    /// Whether its dependencies are files here, and no source that lies elsewhere.
+    pub(crate) fn reads_files(&self) -> bool {
+        !self.import || self.deps.iter().all(|dep| !dep.from_repo && !dep.def_path.contains("://"))
+    }
+
     /// Whether it is an import from another repository.
     pub(crate) fn is_repo_import(&self) -> bool {
         self.import && self.deps.iter().any(|dep| dep.from_repo)
