@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(set("n={k: {q: x}}").expect("applies"), "lr: 1 # rate\nn: {k: {q: x}}\n");
         assert!(set("n={q: 1}").expect_err("n has no q").to_string().contains("'n.q'"));
         for one in ["+n={q: 1}", "++n={q: 1}"] {
-            assert_eq!(set(one).expect("applies"), "lr: 1 # rate\nn:\n  k: 2\n  q: 1\n");
+            assert_eq!(set(one).expect("applies"), "lr: 1 # rate\nn: {k: 2, q: 1}\n");
         }
         assert!(set("n=[1]").is_err(), "a list does not replace a mapping");
         assert!(apply("params.yaml", "l: [1]\n", "l={a: 1}").is_err(), "nor a mapping a list");
