@@ -160,7 +160,10 @@ fn git_works_in(root: &Path, lock: &Path) -> bool {
 }
 
 fn run(root: &Path, arguments: &[&str]) -> Result<Output, Error> {
-    Command::new("git").arg("-C").arg(root).args(arguments).output().map_err(|source| {
+    // a look at the work tree takes no lock that a killed server would leave behind
+    let mut command = Command::new("git");
+    command.arg("-C").arg(root).args(arguments).env("GIT_OPTIONAL_LOCKS", "0");
+    command.output().map_err(|source| {
         if source.kind() == std::io::ErrorKind::NotFound {
             Error::invalid_with(
                 "the program `git` is not installed",

@@ -4,11 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::fsx;
-use crate::ignore::{Dialect, Rule};
+use crate::ignore::{ALWAYS, Dialect, Rule};
 use crate::repo::Repo;
-
-/// What DVC ignores without being told.
-const ALWAYS: [&str; 4] = [".hg/", ".git/", ".git", ".dvc/"];
 
 /// What decides about a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +68,7 @@ fn look_up(repo: &Repo, path: &Path, subrepos: bool) -> Result<IgnoreMatch> {
 fn lines_above(repo: &Repo, path: &Path, subrepos: bool) -> Result<Vec<Line>> {
     let root = repo.root();
     let mut lines = Vec::new();
-    for pattern in ALWAYS {
+    for pattern in ALWAYS.lines() {
         push(&mut lines, pattern, root, Dialect::DvcRoot, format!(":{pattern}"));
     }
     let mut dirs: Vec<&Path> = path.ancestors().take_while(|dir| dir.starts_with(root)).collect();

@@ -99,7 +99,12 @@ impl<'a> Contents<'a> {
 fn is_dvc_file(inside: &Path) -> bool {
     let hidden = |part: &std::ffi::OsStr| part == ".git" || part == ".dvc";
     let name = inside.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    inside.iter().any(hidden) || name.ends_with(".dvc") || ["dvc.yaml", ".dvcignore"].contains(&name)
+    inside.iter().any(hidden) || is_definition(name)
+}
+
+/// Whether a file of that name says what is data, and is none that anybody imports.
+pub(crate) fn is_definition(name: &str) -> bool {
+    name.ends_with(".dvc") || matches!(name, "dvc.yaml" | ".dvcignore")
 }
 
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {

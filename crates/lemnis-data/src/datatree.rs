@@ -157,8 +157,7 @@ fn outs<'i>(
     index: &'i Index,
     scope: &'i Scope,
 ) -> impl Iterator<Item = (&'i Stage, &'i Out)> {
-    let all = index.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)));
-    all.filter(|(_, out)| out.cache && out.path.starts_with(repo.root()) && scope.touches(&out.path))
+    index.outs().filter(|(_, out)| out.cache && out.path.starts_with(repo.root()) && scope.touches(&out.path))
 }
 
 /// Compares by hash and, unless `hash_only`, by presence. Unchanged entries are part of the answer.

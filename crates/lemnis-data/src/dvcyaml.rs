@@ -18,6 +18,8 @@ use crate::{fsx, params};
 
 const TOP: [&str; 7] = ["vars", "stages", "params", "metrics", "plots", "artifacts", "datasets"];
 const DECLARING: [&str; 4] = ["metrics", "params", "plots", "artifacts"];
+/// How a plot is drawn, in the order in which it is written.
+pub(crate) const PLOT_PROPERTIES: [&str; 7] = ["template", "x", "y", "x_label", "y_label", "title", "header"];
 const DEFAULT_PARAMS: &str = "params.yaml";
 
 /// The stages of the `dvc.yaml` at `path`, in file order.

@@ -236,6 +236,8 @@ pub(crate) fn output(git_root: &Path, args: &[&str], input: Vec<u8>) -> Result<O
         .arg("-C")
         .arg(git_root)
         .args(args)
+        // a look at the work tree takes no lock that a killed command would leave behind
+        .env("GIT_OPTIONAL_LOCKS", "0")
         .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::fsx;
 
 /// Patterns that hold in a data repository without being told.
-const ALWAYS: &str = ".hg/\n.git/\n.git\n.dvc/\n";
+pub(crate) const ALWAYS: &str = ".hg/\n.git/\n.git\n.dvc/\n";
 
 /// The lines of one ignore file. A file that names thousands of outputs is asked once for each path of a walk, so
 /// plain names are found by hash.

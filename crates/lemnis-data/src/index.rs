@@ -1,6 +1,6 @@
 //! All stages of a repository and the graph between them, checked before anything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::fsx::{TEMP_PREFIX, TEMP_SUFFIX};
 use crate::ignore::Ignore;
 use crate::repo::Repo;
-use crate::stage::Stage;
+use crate::stage::{Out, Stage};
 use crate::workspace::Workspace;
 use crate::{dvcfile, dvcyaml, fsx, git, lockfile, revision};
 
@@ -26,6 +26,11 @@ pub(crate) struct Index {
 
 impl Index {
     /// Reads every `.dvc` file and `dvc.yaml` that neither Git nor `.dvcignore` ignores.
+    /// Every output with the stage that has it.
+    pub(crate) fn outs(&self) -> impl Iterator<Item = (&Stage, &Out)> {
+        self.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)))
+    }
+
     pub(crate) fn load(repo: &Repo) -> Result<Self> {
         Self::read(repo, false)
     }
@@ -101,6 +106,7 @@ impl Index {
         };
         files.sort();
         let before = self.stages.len();
+        let mut rules = HashMap::from([(dir.to_path_buf(), dvcignore.clone())]);
         for name in files {
             let path = dir.join(&name);
             if ignored(&path, false) || !path.is_file() {
@@ -109,8 +115,11 @@ impl Index {
             self.add_file(repo, &path)?;
         }
         for out in self.stages[before..].iter().flat_map(|stage| &stage.outs) {
-            let beside = out.path.parent() == Some(dir);
-            if !beside || [false, true].iter().any(|is_dir| dvcignore.matches(&out.path, *is_dir)) {
+            let near = match out.path.parent().filter(|parent| parent.starts_with(dir)) {
+                Some(parent) => Some(rules_in(&mut rules, parent)?),
+                None => None,
+            };
+            if near.is_none_or(|rules| [false, true].iter().any(|is_dir| rules.matches(&out.path, *is_dir))) {
                 check_output(repo, &out.path)?;
             }
         }
@@ -291,4 +300,13 @@ impl Index {
 fn place(repo: &Repo, stage: &Stage) -> String {
     let line = stage.name.as_deref().map_or(1, |name| dvcyaml::line_of(&stage.file, name));
     format!("{}:{line}", repo.show(&stage.file))
+}
+
+/// The `.dvcignore` rules that hold in `dir`, each directory looked at once; those of a directory above are known.
+fn rules_in<'k>(known: &'k mut HashMap<PathBuf, Ignore>, dir: &Path) -> Result<&'k Ignore> {
+    if !known.contains_key(dir) {
+        let above = rules_in(known, dir.parent().unwrap_or(dir))?.enter(dir, ".dvcignore")?;
+        known.insert(dir.to_path_buf(), above);
+    }
+    Ok(&known[dir])
 }

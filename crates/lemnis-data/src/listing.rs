@@ -18,7 +18,7 @@ use crate::members::Members;
 use crate::remote::OpenStore;
 use crate::repo::Repo;
 use crate::revision::{self, BlobKind};
-use crate::stage::{Out, Stage};
+use crate::stage::Out;
 
 /// What to list.
 #[derive(Clone, Debug, Default)]
@@ -231,11 +231,7 @@ impl Lister<'_> {
     /// Looks at the directories at and below `base` together.
     fn learn(&self, base: &Path) -> Result<()> {
         let near = |out: &Out| out.cache && (out.path.starts_with(base) || base.starts_with(&out.path));
-        self.members.learn(self.outs().filter(|(_, out)| near(out)))
-    }
-
-    fn outs(&self) -> impl Iterator<Item = (&Stage, &Out)> {
-        self.index.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)))
+        self.members.learn(self.index.outs().filter(|(_, out)| near(out)))
     }
 
     fn below(&mut self, dir: &Path, depth: Option<usize>, level: usize) -> Result<Vec<Listed>> {
@@ -330,7 +326,7 @@ impl Lister<'_> {
     fn tracked(&mut self, dir: &Path) -> Result<BTreeMap<String, Listed>> {
         let mut found = BTreeMap::new();
         let mut inside = None;
-        for (stage, out) in self.outs().filter(|(_, out)| out.cache) {
+        for (stage, out) in self.index.outs().filter(|(_, out)| out.cache) {
             if let Ok(rest) = out.path.strip_prefix(dir) {
                 let mut parts = rest.components();
                 let Some(first) = parts.next() else {

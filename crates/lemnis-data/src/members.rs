@@ -4,12 +4,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::rc::Rc;
 
 use tempfile::TempDir;
 
 use crate::cache::Cache;
+use crate::contents::is_definition;
 use crate::error::{Error, Result};
 use crate::hash::TreeFile;
 use crate::imports::{Document, Origin};
@@ -61,11 +61,11 @@ impl<'a> Members<'a> {
                 continue;
             };
             let found = self.cache.tree(object.name, &object.oid)?.map(members);
-            if found.is_none() && !is_foreign(stage) {
+            if found.is_none() && !stage.is_repo_import() {
                 lacking.entry(out.remote.clone()).or_default().push(object.clone());
             }
             let found = match found {
-                None if is_foreign(stage) => self.kept(self.listed(stage)),
+                None if stage.is_repo_import() => self.kept(self.listed(stage)),
                 found => found,
             };
             self.known.borrow_mut().insert(object, found);
@@ -115,7 +115,7 @@ impl<'a> Members<'a> {
         let path = Some(path.trim_start_matches('/').to_owned());
         let options = ListOptions { path, recursive: true, ..ListOptions::default() };
         let files = listing::list(&source, &options, false, self.stores)?.into_iter().map(|entry| entry.path);
-        let files = files.filter(|relpath| !is_definition(relpath));
+        let files = files.filter(|relpath| !is_definition(relpath.rsplit('/').next().unwrap_or(relpath)));
         Ok(Some(files.map(|relpath| Member { relpath, md5: None }).collect()))
     }
 
@@ -138,16 +138,6 @@ fn object_of(out: &Out) -> Option<Object> {
     Some(Object { name: recorded.name, oid: recorded.md5.clone() })
 }
 
-/// Whether no remote of ours holds it.
-fn is_foreign(stage: &Stage) -> bool {
-    stage.import && stage.deps.iter().any(|dep| dep.from_repo)
-}
-
 fn members(files: Vec<TreeFile>) -> Rc<[Member]> {
     files.into_iter().map(|file| Member { relpath: file.relpath, md5: Some(file.md5) }).collect()
-}
-
-fn is_definition(relpath: &str) -> bool {
-    let name = Path::new(relpath).file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(".dvc") || name == "dvc.yaml" || name == ".dvcignore"
 }

@@ -10,14 +10,11 @@ use crate::cache::{Cache, sweep};
 use crate::error::{Error, Result};
 use crate::fsx::{self, Stat};
 use crate::hash::{self, HashName, Recorded, TreeFile};
-use crate::ignore::Ignore;
+use crate::ignore::{ALWAYS, Ignore};
 use crate::locks::Lock;
 use crate::repo::Repo;
 use crate::state::{DirState, Known, State};
 use crate::walk::{self, Found, Walked, fingerprint};
-
-/// Patterns that hold even without a `.dvcignore`.
-const ALWAYS: &str = ".git\n.hg/\n.dvc/\n";
 
 /// The repository, locked.
 pub(crate) struct Workspace<'r> {

@@ -57,6 +57,8 @@ pub(super) fn git_with(root: &Path, args: &[&str], input: &[u8], index: Option<&
     let failed = |message: String| Error::Git { command: command.to_owned(), message };
     let mut call = Command::new("git");
     call.arg("-C").arg(root).args(args).env("LC_ALL", "C").env("GIT_LITERAL_PATHSPECS", "1");
+    // a look at the work tree takes no lock that a killed command would leave behind
+    call.env("GIT_OPTIONAL_LOCKS", "0");
     if let Some(index) = index {
         call.env("GIT_INDEX_FILE", index);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::{DEFAULT_PARAMS, Loader};
+use super::{DEFAULT_PARAMS, Loader, PLOT_PROPERTIES};
 use crate::error::Result;
 use crate::fsx;
 use crate::stage::{self, Cmd, Dep, Out, OutKind, ParamDep, Stage, fields};
@@ -29,7 +29,6 @@ const STAGE: [&str; 13] = [
 ];
 const FLAGS: [&str; 9] =
     ["cache", "persist", "checkpoint", "remote", "push", "desc", "type", "labels", "meta"];
-const PLOT_FLAGS: [&str; 7] = ["template", "x", "y", "x_label", "y_label", "title", "header"];
 impl Loader<'_> {
     /// The stage called `name`; `node` holds its definition, a group's template included.
     pub(super) fn stage(&self, name: &str, line: usize, node: &Node, context: &Context) -> Result<Stage> {
@@ -250,7 +249,7 @@ impl Loader<'_> {
         };
         let mut known: Vec<&str> = FLAGS.to_vec();
         if kind == OutKind::Plot {
-            known.extend(PLOT_FLAGS);
+            known.extend(PLOT_PROPERTIES);
         }
         let sets: Vec<&Node> = match flags.map(|node| (&node.kind, node)) {
             None | Some((Kind::Scalar(Value::Null), _)) => Vec::new(),
@@ -264,7 +263,7 @@ impl Loader<'_> {
                     "persist" => out.persist = stage::truth(value, self.file, "'persist'")?,
                     "push" => out.push = stage::truth(value, self.file, "'push'")?,
                     "remote" => out.remote = Some(stage::text(value, self.file, "'remote'")?.to_owned()),
-                    other if PLOT_FLAGS.contains(&other) => {
+                    other if PLOT_PROPERTIES.contains(&other) => {
                         let value = self.value(context, value, Place::Text)?;
                         out.drawing.entry(other.into()).or_insert(value);
                     }

@@ -12,6 +12,7 @@ use super::source::Source;
 use super::spec::RepoRef;
 use crate::cache::Cache;
 use crate::collect::Wanted;
+use crate::contents::is_definition;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::HashName;
@@ -229,7 +230,6 @@ fn walk(base: &Path, dir: &Path, prefix: &str, covered: &[PathBuf], found: &mut 
                 "rename it",
             ));
         };
-        let defines = name.ends_with(".dvc") || matches!(name.as_str(), "dvc.yaml" | ".dvcignore");
         if matches!(name.as_str(), ".git" | ".dvc") || covered.contains(&path) {
             continue;
         }
@@ -237,7 +237,7 @@ fn walk(base: &Path, dir: &Path, prefix: &str, covered: &[PathBuf], found: &mut 
         let kind = entry.file_type().map_err(Error::io("look at", &path))?;
         if kind.is_dir() {
             walk(base, &path, &to, covered, found)?;
-        } else if !defines {
+        } else if !is_definition(&name) {
             let from = inside(base, &path)?;
             found.push(File { from, to });
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::template;
 use crate::definition::{self, map_mut};
+use crate::dvcyaml::PLOT_PROPERTIES;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::index::Index;
@@ -12,8 +13,6 @@ use crate::stage::{Out, OutKind, Stage};
 use crate::workspace::Workspace;
 use crate::yaml::{Key, Map, Value};
 
-/// Display properties in the order in which they are written.
-const PROPERTIES: [&str; 7] = ["template", "x", "y", "x_label", "y_label", "title", "header"];
 /// Where outputs stand in a stage.
 const SECTIONS: [&str; 3] = ["plots", "outs", "metrics"];
 
@@ -32,8 +31,7 @@ pub fn modify_plot(
     let workspace = Workspace::open(repo)?;
     let index = Index::load_locked(&workspace)?;
     let path = fsx::normalize(repo.cwd(), Path::new(target));
-    let mut outs = index.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)));
-    let Some((stage, out)) = outs.find(|(_, out)| out.path == path) else {
+    let Some((stage, out)) = index.outs().find(|(_, out)| out.path == path) else {
         return Err(Error::hinted(format!("'{target}' is no output of a stage"), "`stage list` names them"));
     };
     let Some(name) = &stage.name else {
@@ -65,7 +63,7 @@ pub fn modify_plot(
         let body = body.and_then(map_mut).ok_or_else(|| definition::generated(repo, stage))?;
         let (entry, mut flags) = take(body, stage, out).ok_or_else(|| definition::generated(repo, stage))?;
         unset.into_iter().flatten().for_each(|one| drop(flags.shift_remove(one.as_str())));
-        for property in PROPERTIES {
+        for property in PLOT_PROPERTIES {
             if let Some(value) = given.get(property) {
                 flags.insert(property.into(), value.clone());
             }

@@ -90,9 +90,10 @@ pub(crate) fn git(git_root: &Path, args: &[&str]) -> Result<String> {
     Err(failed(args.first().copied().unwrap_or_default(), message))
 }
 
+/// A look at the work tree takes no lock that a killed command would leave behind.
 fn command(git_root: &Path) -> Command {
     let mut command = Command::new("git");
-    command.arg("-C").arg(git_root).stdin(Stdio::null()).env("LC_ALL", "C");
+    command.arg("-C").arg(git_root).stdin(Stdio::null()).env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
     command
 }
 

@@ -8,6 +8,23 @@ use crate::context::Context;
 use crate::output::{self, Failure};
 use crate::wiring::Clouds;
 
+/// What a listing looks like.
+#[derive(Args, Debug)]
+pub struct Shape {
+    /// Go into sub-directories
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// Show as a tree
+    #[arg(short = 'T', long)]
+    pub tree: bool,
+    /// Go this deep
+    #[arg(short = 'L', long, value_name = "DEPTH")]
+    pub level: Option<usize>,
+    /// Show sizes
+    #[arg(long)]
+    pub size: bool,
+}
+
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -18,39 +35,29 @@ Examples:
 pub struct List {
     #[command(flatten)]
     pub place: Place,
-    /// Go into sub-directories
-    #[arg(short = 'R', long)]
-    pub recursive: bool,
-    /// Show as a tree
-    #[arg(short = 'T', long)]
-    pub tree: bool,
-    /// Go this deep
-    #[arg(short = 'L', long, value_name = "DEPTH")]
-    pub level: Option<usize>,
+    #[command(flatten)]
+    pub shape: Shape,
     /// Tracked data only
     #[arg(long)]
     pub dvc_only: bool,
-    /// Show sizes
-    #[arg(long)]
-    pub size: bool,
     /// Show hashes
     #[arg(long)]
     pub show_hash: bool,
 }
 
 pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
-    if arguments.tree && context.json {
+    if arguments.shape.tree && context.json {
         return Err(Failure::usage("--tree and --json exclude each other"));
     }
     let source = arguments.place.open(context).map_err(|failure| failure.with_dvc_code(1))?;
     let options = ListOptions {
         path: arguments.place.path.clone(),
         rev: arguments.place.rev.clone(),
-        recursive: arguments.recursive,
+        recursive: arguments.shape.recursive,
         dvc_only: arguments.dvc_only,
-        max_depth: arguments.level,
+        max_depth: arguments.shape.level,
     };
-    let listed = lemnis_data::list(&source, &options, arguments.tree, &Clouds::new());
+    let listed = lemnis_data::list(&source, &options, arguments.shape.tree, &Clouds::new());
     let listed = listed.map_err(|error| match error {
         Error::Missing { .. } => Failure::from(error).with_dvc_code(1),
         error => error.into(),
@@ -60,24 +67,24 @@ pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
         return Ok(0);
     }
     let mut rows = Vec::new();
-    if arguments.tree {
+    if arguments.shape.tree {
         branch(&listed, "", 0, &mut rows);
     } else {
         rows.extend(listed.iter().map(|entry| (entry, entry.path.clone())));
     }
-    if !arguments.size && !arguments.show_hash {
+    if !arguments.shape.size && !arguments.show_hash {
         rows.iter().for_each(|(_, path)| output::line(path));
         return Ok(0);
     }
     let cells = |(entry, path): &(&Listed, String)| {
         let mut row = Vec::new();
-        row.extend(arguments.size.then(|| entry.size.map_or_else(String::new, natural)));
+        row.extend(arguments.shape.size.then(|| entry.size.map_or_else(String::new, natural)));
         row.extend(arguments.show_hash.then(|| entry.md5.clone().unwrap_or_else(|| "-".to_owned())));
         row.push(path.clone());
         row
     };
     let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    output::line(output::plain_table(&[], &rows, arguments.size));
+    output::line(output::plain_table(&[], &rows, arguments.shape.size));
     Ok(0)
 }
 

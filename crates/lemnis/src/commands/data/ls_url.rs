@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use lemnis_data::{ListUrl as Request, ListedUrl, Outside};
 
 use super::import_url::option;
-use super::ls::natural;
+use super::ls::{Shape, natural};
 use super::transfer::Bar;
 use crate::context::Context;
 use crate::output::{self, Failure};
@@ -20,18 +20,8 @@ pub struct ListUrl {
     /// A path, or a URL (http, https, s3, gs, azure, remote)
     #[arg(value_hint = ValueHint::AnyPath)]
     pub url: String,
-    /// Go into sub-directories
-    #[arg(short = 'R', long)]
-    pub recursive: bool,
-    /// Show as a tree
-    #[arg(short = 'T', long)]
-    pub tree: bool,
-    /// Go this deep
-    #[arg(short = 'L', long, value_name = "DEPTH")]
-    pub level: Option<usize>,
-    /// Show sizes
-    #[arg(long)]
-    pub size: bool,
+    #[command(flatten)]
+    pub shape: Shape,
     /// Options of the store
     #[arg(long, value_name = "NAME=VALUE", num_args = 0.., value_parser = option)]
     pub fs_config: Vec<(String, String)>,
@@ -44,8 +34,8 @@ pub fn run(context: &Context, arguments: &ListUrl) -> Result<u8, Failure> {
     let request = Request {
         url: arguments.url.clone(),
         options: arguments.fs_config.clone(),
-        recursive: arguments.recursive || arguments.tree,
-        max_depth: arguments.level,
+        recursive: arguments.shape.recursive || arguments.shape.tree,
+        max_depth: arguments.shape.level,
     };
     let listed = lemnis_data::list_url(&context.dir, &request, &outside)?;
     drop(bar);
@@ -56,11 +46,11 @@ pub fn run(context: &Context, arguments: &ListUrl) -> Result<u8, Failure> {
     if context.quiet {
         return Ok(0);
     }
-    let rows = match arguments.tree {
+    let rows = match arguments.shape.tree {
         true => tree(&arguments.url, &listed),
         false => listed.iter().map(|entry| (entry.path.clone(), entry.size)).collect(),
     };
-    if !arguments.size {
+    if !arguments.shape.size {
         rows.iter().for_each(|(path, _)| output::line(path));
         return Ok(0);
     }
