@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::imports;
 use crate::index::Index;
+use crate::remote::OpenStore;
 use crate::repo::Repo;
 use crate::reproduce::record_inputs;
 use crate::select::Reach;
@@ -37,12 +38,13 @@ pub struct Committed {
 }
 
 /// Stores the outputs of the targets (all stages without targets) and records them with the dependencies
-/// as they are now. Changes are recorded only with `force` or when `confirm`, which is asked a question,
+/// as they are now, those in stores only with `stores`. Changes are recorded only with `force` or when `confirm`, which is asked a question,
 /// agrees.
 pub fn commit(
     repo: &Repo,
     targets: &[String],
     options: CommitOptions,
+    stores: Option<&dyn OpenStore>,
     confirm: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Vec<Committed>> {
     let mut workspace = Workspace::open(repo)?;
@@ -61,7 +63,7 @@ pub fn commit(
     for group in files.chunk_by(PartialEq::eq) {
         let group = &places[from..from + group.len()];
         from += group.len();
-        result = together(&mut workspace, &mut index, group, options, confirm, &mut done);
+        result = together(&mut workspace, &mut index, group, options, stores, confirm, &mut done);
         if result.is_err() {
             break;
         }
@@ -76,16 +78,17 @@ fn together(
     index: &mut Index,
     group: &[usize],
     options: CommitOptions,
+    stores: Option<&dyn OpenStore>,
     confirm: &mut dyn FnMut(&str) -> bool,
     done: &mut Vec<Committed>,
 ) -> Result<()> {
     let mut changed = Vec::new();
     for at in group {
-        let (committed, record) = one(workspace, &mut index.stages[*at], options, confirm)?;
+        let (committed, record) = one(workspace, &mut index.stages[*at], options, stores, confirm)?;
         changed.extend(record.then_some(*at));
         done.push(committed);
     }
-    changed.into_iter().try_for_each(|at| save(workspace, &mut index.stages[at]))
+    changed.into_iter().try_for_each(|at| save(workspace, &mut index.stages[at], stores))
 }
 
 /// Whether the stage is to be recorded goes with what became of it.
@@ -93,10 +96,11 @@ fn one(
     workspace: &mut Workspace<'_>,
     stage: &mut Stage,
     options: CommitOptions,
+    stores: Option<&dyn OpenStore>,
     confirm: &mut dyn FnMut(&str) -> bool,
 ) -> Result<(Committed, bool)> {
     let address = stage.address(workspace.repo);
-    let question = changes(workspace, stage, &address)?;
+    let question = changes(workspace, stage, &address, stores)?;
     if let Some(question) = question.as_ref().filter(|_| !options.force)
         && !confirm(question)
     {
@@ -107,7 +111,7 @@ fn one(
     }
     let record = question.is_some() || options.force;
     let mut lines = git::Added::default();
-    let result = store(workspace, stage, record, !options.no_relink, &mut lines);
+    let result = store(workspace, stage, record, !options.no_relink, stores, &mut lines);
     if result.is_err() {
         git::roll_back(lines);
     }
@@ -116,11 +120,16 @@ fn one(
 }
 
 /// The question to ask when the stage changed since it was recorded.
-fn changes(workspace: &mut Workspace<'_>, stage: &Stage, address: &str) -> Result<Option<String>> {
+fn changes(
+    workspace: &mut Workspace<'_>,
+    stage: &Stage,
+    address: &str,
+    stores: Option<&dyn OpenStore>,
+) -> Result<Option<String>> {
     let quoted = |paths: Vec<String>| {
         format!("[{}]", paths.iter().map(|path| format!("'{path}'")).collect::<Vec<_>>().join(", "))
     };
-    let deps: Vec<String> = status::deps(workspace, stage, None)?.into_keys().collect();
+    let deps: Vec<String> = status::deps(workspace, stage, stores)?.into_keys().collect();
     let mut outs = Vec::new();
     for out in &stage.outs {
         if status::compare(workspace, &out.path, out.recorded.as_ref())?.is_some() {
@@ -149,6 +158,7 @@ fn store(
     stage: &mut Stage,
     record: bool,
     relink: bool,
+    stores: Option<&dyn OpenStore>,
     lines: &mut git::Added,
 ) -> Result<()> {
     let repo = workspace.repo;
@@ -166,7 +176,7 @@ fn store(
         }
     }
     if record && !stage.import {
-        record_inputs(workspace, stage, false)?;
+        record_inputs(workspace, stage, false, stores)?;
     }
     for out in &mut stage.outs {
         let now = workspace.take_in(&out.path, out.recorded.as_ref(), out.cache, relink)?;
@@ -180,12 +190,12 @@ fn store(
     runcache::save(workspace, stage)
 }
 
-fn save(workspace: &mut Workspace<'_>, stage: &mut Stage) -> Result<()> {
+fn save(workspace: &mut Workspace<'_>, stage: &mut Stage, stores: Option<&dyn OpenStore>) -> Result<()> {
     if stage.name.is_some() {
         return lockfile::save(workspace.repo, stage);
     }
     if stage.import {
-        return imports::record(workspace, stage);
+        return imports::record(workspace, stage, stores);
     }
     for (out, recorded) in stage.outs.iter().filter_map(|out| Some((out, out.recorded.as_ref()?))) {
         dvcfile::save(&stage.file, &out.def_path, recorded)?;

@@ -38,6 +38,7 @@ pub(crate) fn read(repo: &Repo, path: &Path, text: &str) -> Result<Stage> {
         file: path.to_path_buf(),
         wdir: path.parent().unwrap_or(Path::new("/")).to_path_buf(),
         cmd: None,
+        external: Vec::new(),
         deps: Vec::new(),
         params: Vec::new(),
         outs: Vec::new(),

@@ -93,6 +93,20 @@ pub enum Error {
         /// The path, relative to where the user is.
         path: String,
     },
+    /// Another repository does not have what is wanted of it.
+    #[error("the repository '{repo}' has no file or directory '{path}'")]
+    NotThere {
+        /// The other repository as it was named.
+        repo: String,
+        /// The path in it.
+        path: String,
+    },
+    /// A remote was not named, and none is the default one.
+    #[error("no remote is set as the default one")]
+    NoRemote {
+        /// One that could be it.
+        name: Option<String>,
+    },
     /// The graph of stages is broken.
     #[error("{what}")]
     Graph {
@@ -325,6 +339,7 @@ impl Classify for Error {
             | Self::NoSuchTarget { .. }
             | Self::Missing { .. }
             | Self::StageLacks { .. }
+            | Self::NotThere { .. }
             | Self::Incomplete { .. }
             | Self::NotInCache { .. } => ErrorKind::NotFound,
             Self::RepoExists { .. } => ErrorKind::AlreadyExists,
@@ -332,6 +347,7 @@ impl Classify for Error {
             | Self::Malformed { .. }
             | Self::Config { .. }
             | Self::Invalid { .. }
+            | Self::NoRemote { .. }
             | Self::Graph { .. } => ErrorKind::Invalid,
             Self::TrackedByGit { .. }
             | Self::Unsaved { .. }
@@ -361,6 +377,11 @@ impl Classify for Error {
             Self::NoGit { .. } => Some("run `git init` there first, or initialise without Git".into()),
             Self::Invalid { hint, .. } | Self::Config { hint, .. } => hint.clone(),
             Self::NoSuchTarget { .. } => Some("list the stages with `lemnis stage list --all`".into()),
+            Self::NotThere { repo, .. } => Some(format!("see what it has: lemnis list {repo}")),
+            Self::NoRemote { name } => Some(match name {
+                Some(name) => format!("choose one with -r, or for good: lemnis remote default {name}"),
+                None => "add one: lemnis remote add -d NAME URL".to_owned(),
+            }),
             Self::TrackedByGit { path } => Some(format!(
                 "stop tracking it: git rm -r --cached '{path}' && git commit -m 'stop tracking {path}'"
             )),
@@ -389,6 +410,10 @@ impl Classify for Error {
             }
             Self::Malformed { file, .. } => {
                 Some(format!("mend that line of {file}, or bring the file back from Git"))
+            }
+            Self::Missing { what: "directory", .. } => Some("make it first".into()),
+            Self::StageLacks { what: "data", path, .. } => {
+                Some(format!("bring it back: lemnis checkout '{path}', or lemnis pull '{path}'"))
             }
             Self::StageLacks { what: "dependency", path, .. } => Some(format!(
                 "bring '{path}' back with `lemnis checkout` or `lemnis pull`, or take it out of the stage's deps"

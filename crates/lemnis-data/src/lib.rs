@@ -117,7 +117,7 @@ pub use gc::{Collected, GcOptions, GcRemote, gc, gc_with_remote};
 pub use hooks::{install_hooks, is_rebasing, merge_dvc_files};
 pub use imports::{
     ArtifactName, Extent, Get, Import, ImportUrl, Imported, ListUrl, ListedUrl, Outside, UpdateOptions,
-    add_to_remote, find_artifact, get, get_url, import, import_url, list_url, show_url, update,
+    Updated, add_to_remote, find_artifact, get, get_url, import, import_url, list_url, show_url, update,
 };
 pub use listing::{ListOptions, Listed, Source, list, open_source};
 pub use migrate::{Migrated, migrate};

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::hash::{HashName, Recorded};
+use crate::imports::external;
 use crate::repo::Repo;
 use crate::stage::{self, At, Out, Stage, fields};
 use crate::versions::Versions;
@@ -26,6 +27,8 @@ pub(crate) type LockFile = IndexMap<String, LockEntry>;
 pub(crate) struct LockEntry {
     pub(crate) cmd: Value,
     pub(crate) deps: IndexMap<String, Option<Recorded>>,
+    /// What stores said of dependencies there, by URL.
+    pub(crate) external: IndexMap<String, Map>,
     pub(crate) params: IndexMap<String, Map>,
     pub(crate) outs: IndexMap<String, Option<Recorded>>,
     /// What a versioned remote calls the content of outputs.
@@ -95,7 +98,15 @@ pub(crate) fn entry(node: &Node, file: &str, name: &str) -> Result<LockEntry> {
             versions.insert(stage::text(path, file, "'path'")?.to_owned(), Arc::new(known));
         }
     }
-    Ok(LockEntry { cmd, deps: paths("deps")?, params, outs: paths("outs")?, versions })
+    let mut external = IndexMap::new();
+    let deps = node.get("deps").map(|list| stage::list(list, file, "deps")).transpose()?.unwrap_or_default();
+    for item in deps {
+        let url = item.get("path").map(|path| stage::text(path, file, "'path'")).transpose()?;
+        if let Some(url) = url.filter(|url| url.contains("://")) {
+            external.insert(url.to_owned(), external::content(item));
+        }
+    }
+    Ok(LockEntry { cmd, external, deps: paths("deps")?, params, outs: paths("outs")?, versions })
 }
 
 /// Fills what the lock knows into the stage.
@@ -104,6 +115,9 @@ pub(crate) fn fill(stage: &mut Stage, entry: Option<&LockEntry>) {
     stage.cmd_changed = stage.cmd.as_ref().is_some_and(|cmd| !cmd.to_value().same(&entry.cmd));
     for dep in &mut stage.deps {
         dep.recorded = entry.deps.get(&dep.def_path).cloned().flatten();
+    }
+    for external in &mut stage.external {
+        external.recorded = entry.external.get(&external.url).cloned();
     }
     for out in &mut stage.outs {
         out.recorded = entry.outs.get(&out.def_path).cloned().flatten();
@@ -130,15 +144,14 @@ fn body_with(stage: &Stage, out_line: impl Fn(&Out) -> Map) -> Value {
     if let Some(cmd) = &stage.cmd {
         body.insert("cmd".into(), cmd.to_value());
     }
-    let mut deps: Vec<_> = stage.deps.iter().map(|dep| (&dep.def_path, &dep.recorded)).collect();
+    let files = stage.deps.iter().map(|dep| (&dep.def_path, line(&dep.def_path, dep.recorded.as_ref())));
+    let external = stage.external.iter().map(|external| (&external.url, external::line(external)));
+    let mut deps: Vec<(&String, Map)> = files.chain(external).collect();
     let mut outs: Vec<&Out> = stage.outs.iter().collect();
-    deps.sort_by_key(|(path, _)| path.as_str());
+    deps.sort_by_key(|(path, _)| *path);
     outs.sort_by_key(|out| out.def_path.as_str());
-    let list = |items: &[(&String, &Option<Recorded>)]| {
-        Value::Seq(items.iter().map(|(path, recorded)| Value::Map(line(path, recorded.as_ref()))).collect())
-    };
     if !deps.is_empty() {
-        body.insert("deps".into(), list(&deps));
+        body.insert("deps".into(), Value::Seq(deps.into_iter().map(|(_, line)| Value::Map(line)).collect()));
     }
     let mut params: Vec<_> = stage.params.iter().filter(|dep| dep.recorded.is_some()).collect();
     params.sort_by_key(|dep| (dep.def_path != DEFAULT_PARAMS, dep.def_path.as_str()));

@@ -128,7 +128,10 @@ pub fn pipeline(repo: &Repo) -> Result<Pipeline> {
                 .cmd
                 .as_ref()
                 .map_or_else(Vec::new, |cmd| cmd.scripts().into_iter().map(str::to_owned).collect()),
-            deps: stage.deps.iter().map(|dep| repo.in_repo(&dep.path)).collect(),
+            deps: {
+                let files = stage.deps.iter().map(|dep| repo.in_repo(&dep.path));
+                files.chain(stage.external.iter().map(|one| one.url.clone())).collect()
+            },
             params: params.collect(),
             outs: outs.collect(),
             upstream: index.upstream_of(at).iter().map(|up| name(&index.stages[*up])).collect(),

@@ -21,6 +21,8 @@ pub(crate) fn applies(stage: &Stage) -> bool {
     let outs = &stage.outs;
     stage.cmd.is_some()
         && inputs > 0
+        // as in DVC: nothing tells when what lies elsewhere was read
+        && stage.external.is_empty()
         && !outs.is_empty()
         && !stage.always_changed
         && outs.iter().all(|out| !out.persist)

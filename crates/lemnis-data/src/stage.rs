@@ -23,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) deps: Vec<Dep>,
     pub(crate) params: Vec<ParamDep>,
     pub(crate) outs: Vec<Out>,
+    /// What it reads from stores.
+    pub(crate) external: Vec<External>,
     pub(crate) frozen: bool,
     pub(crate) always_changed: bool,
     pub(crate) desc: Option<String>,
@@ -88,6 +90,15 @@ pub(crate) struct Dep {
     pub(crate) recorded: Option<Recorded>,
 }
 
+/// Something in a store that a stage reads.
+#[derive(Clone, Debug)]
+pub(crate) struct External {
+    /// As written: `s3://bucket/key`, `remote://name/path`.
+    pub(crate) url: String,
+    /// What the store said of it: `etag`, `size` and the like.
+    pub(crate) recorded: Option<Map>,
+}
+
 /// Parameters that a stage reads from one file.
 #[derive(Clone, Debug)]
 pub(crate) struct ParamDep {
@@ -139,7 +150,8 @@ impl Stage {
 
     /// Runs at every reproduction, for it has nothing that could be unchanged.
     pub(crate) fn is_callback(&self) -> bool {
-        self.cmd.is_some() && self.deps.is_empty() && self.params.is_empty() && self.outs.is_empty()
+        let reads = !(self.deps.is_empty() && self.params.is_empty() && self.external.is_empty());
+        self.cmd.is_some() && !reads && self.outs.is_empty()
     }
 
     /// What `out` holds as commands that show or bring data see it. As in DVC an import from a URL goes by what is known
@@ -178,7 +190,9 @@ pub(crate) fn resolve(repo: &Repo, wdir: &Path, text: &str, what: &str, at: &At<
         return Err(at.error(format!("the {what} path is empty or broken")));
     }
     if text.contains("://") {
-        return Err(at.error(format!("the {what} '{text}' is a URL, which is not supported")));
+        return Err(
+            at.error(format!("the {what} '{text}' is a URL, and only dependencies can lie in a store"))
+        );
     }
     let path = fsx::normalize(wdir, Path::new(text));
     if what == "dependency" {

@@ -85,7 +85,9 @@ fn made_and_read(stage: &Stage) -> String {
     }
     if parts.is_empty() {
         let deps = stage.deps.iter().map(|dep| dep.def_path.as_str());
-        let read: Vec<&str> = deps.chain(stage.params.iter().map(|dep| dep.def_path.as_str())).collect();
+        let external = stage.external.iter().map(|one| one.url.as_str());
+        let read: Vec<&str> =
+            deps.chain(external).chain(stage.params.iter().map(|dep| dep.def_path.as_str())).collect();
         return match read.is_empty() {
             true => "No outputs or dependencies".to_owned(),
             false => format!("Depends on {}", read.join(", ")),

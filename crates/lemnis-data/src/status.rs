@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::hash::{HashName, Recorded};
-use crate::imports;
+use crate::imports::{self, external};
 use crate::index::Index;
 use crate::params::{self, Change};
 use crate::remote::OpenStore;
@@ -140,7 +140,7 @@ fn stage_changes(
     Ok(out)
 }
 
-/// The dependencies that changed. Sources of imports that lie in a store are looked at only with `stores`.
+/// The dependencies that changed. What lies in a store is looked at only with `stores`.
 pub(crate) fn deps(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
@@ -155,6 +155,13 @@ pub(crate) fn deps(
     for dep in &stage.deps {
         if let Some(change) = compare(workspace, &dep.path, dep.recorded.as_ref())? {
             changed.insert(workspace.repo.show(&dep.path), DepChange::Path(change.into()));
+        }
+    }
+    if let Some(stores) = stores {
+        for one in &stage.external {
+            if let Some(change) = external::change(workspace, &stage.wdir, one, stores)? {
+                changed.insert(one.url.clone(), DepChange::Path(change.into()));
+            }
         }
     }
     for dep in &stage.params {

@@ -46,7 +46,7 @@ fn force() -> CommitOptions {
 
 fn commit_all(project: &Project, targets: &[&str]) {
     let targets: Vec<String> = targets.iter().map(|target| (*target).to_owned()).collect();
-    commit(&project.repo(), &targets, force(), &mut |_| true).expect("commits");
+    commit(&project.repo(), &targets, force(), None, &mut |_| true).expect("commits");
 }
 
 #[test]

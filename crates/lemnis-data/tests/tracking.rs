@@ -144,10 +144,10 @@ fn a_commit_records_changes_only_when_agreed() {
         asked.push(question.to_owned());
         false
     };
-    commit(&project.repo(), &[], CommitOptions::default(), &mut refuse).expect_err("refused");
+    commit(&project.repo(), &[], CommitOptions::default(), None, &mut refuse).expect_err("refused");
     assert!(asked[0].starts_with("outputs ['f'] of stage: 'f.dvc' changed."), "{asked:?}");
     assert!(project.status().contains("modified"));
-    commit(&project.repo(), &[], CommitOptions::default(), &mut |_| true).expect("agreed");
+    commit(&project.repo(), &[], CommitOptions::default(), None, &mut |_| true).expect("agreed");
     assert_eq!(project.status(), "{}");
 }
 
@@ -158,7 +158,7 @@ fn what_was_added_without_commit_is_committed_without_a_question() {
     let options = AddOptions { no_commit: true, ..AddOptions::default() };
     add(&project.repo(), &["f".into()], &options).expect("adds");
     assert_eq!(objects(&project), 0);
-    commit(&project.repo(), &[], CommitOptions::default(), &mut |_| panic!("asks")).expect("commits");
+    commit(&project.repo(), &[], CommitOptions::default(), None, &mut |_| panic!("asks")).expect("commits");
     assert_eq!((objects(&project), project.status()), (1, "{}".into()));
 }
 
@@ -412,7 +412,7 @@ fn a_commit_keeps_results_of_outputs_without_a_cache_as_well() {
     project.write("in", "x\n").reproduce().expect("reproduces");
     assert!(!project.has(".dvc/cache/runs"), "a run keeps none");
     let options = CommitOptions { force: true, ..CommitOptions::default() };
-    commit(&project.repo(), &[], options, &mut |_| true).expect("commits");
+    commit(&project.repo(), &[], options, None, &mut |_| true).expect("commits");
     project.remove("out");
     let outcomes = project.reproduce().expect("reproduces");
     assert_eq!(outcomes, [("a".to_owned(), Outcome::Restored)]);

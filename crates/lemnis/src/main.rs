@@ -41,7 +41,11 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             output::report(&failure, json);
-            ExitCode::from(if is_data { failure.dvc_code } else { failure.kind.exit_code() })
+            ExitCode::from(if is_data {
+                failure.dvc_code.unwrap_or(exit::OTHER)
+            } else {
+                failure.kind.exit_code()
+            })
         }
     }
 }

@@ -25,7 +25,7 @@ pub mod exit {
     use lemnis_data::Error;
 
     /// The configuration is wrong, or cannot be changed as asked.
-    const CONFIG: u8 = 251;
+    pub const CONFIG: u8 = 251;
     /// Ctrl-C.
     pub const INTERRUPTED: u8 = 252;
     const NOT_A_REPO: u8 = 253;
@@ -34,13 +34,14 @@ pub mod exit {
     /// Anything else.
     pub const OTHER: u8 = 255;
 
-    /// The code with which one of DVC's verbs ends after `error`.
-    pub fn of(error: &dyn Any) -> u8 {
-        match error.downcast_ref::<Error>() {
-            Some(Error::Config { .. }) => CONFIG,
-            Some(Error::Interrupted { .. }) => INTERRUPTED,
-            Some(Error::NotARepo { .. }) => NOT_A_REPO,
-            _ => OTHER,
+    /// The code with which all of DVC's verbs end after `error`; `None` where each has its own.
+    pub fn of(error: &dyn Any) -> Option<u8> {
+        match error.downcast_ref::<Error>()? {
+            Error::Config { .. } => Some(CONFIG),
+            Error::Interrupted { .. } => Some(INTERRUPTED),
+            Error::NotARepo { .. } => Some(NOT_A_REPO),
+            Error::NotThere { .. } => Some(OTHER),
+            _ => None,
         }
     }
 }
@@ -50,8 +51,8 @@ pub mod exit {
 pub struct Failure {
     /// Decides the exit code of our own commands.
     pub kind: ErrorKind,
-    /// The exit code of DVC's verbs.
-    pub dvc_code: u8,
+    /// The exit code of DVC's verbs; `None` for what the verb ends with after most failures.
+    pub dvc_code: Option<u8>,
     /// The error and, below it, its causes.
     pub messages: Vec<String>,
     /// How to mend it.
@@ -61,7 +62,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with a message of the command line's own.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, dvc_code: exit::of(&()), messages: vec![message.into()], hint: None }
+        Self { kind, dvc_code: None, messages: vec![message.into()], hint: None }
     }
 
     /// Adds how to mend it.
@@ -72,7 +73,7 @@ impl Failure {
 
     /// The exit code where DVC's verb has one of its own.
     pub fn with_dvc_code(mut self, code: u8) -> Self {
-        self.dvc_code = code;
+        self.dvc_code = Some(code);
         self
     }
 

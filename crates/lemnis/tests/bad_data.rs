@@ -41,7 +41,8 @@ fn refused(dir: &Path, arguments: &[&str], parts: &[&str]) {
 
 fn said(output: &Output, parts: &[&str]) {
     let text = stderr(output);
-    assert_eq!(output.status.code(), Some(255), "{text}");
+    // which of them depends on the verb, as in DVC
+    assert!(matches!(output.status.code(), Some(1 | 251 | 255)), "{text}");
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }

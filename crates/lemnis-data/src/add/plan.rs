@@ -167,6 +167,7 @@ fn new_stage(path: &Path, dvc_file: &Path) -> Stage {
         file: dvc_file.to_path_buf(),
         wdir: dvc_file.parent().unwrap_or(Path::new("/")).to_path_buf(),
         cmd: None,
+        external: Vec::new(),
         deps: Vec::new(),
         params: Vec::new(),
         outs: vec![out],

@@ -336,7 +336,7 @@ fn scheme_options(url: &str, name: &str) -> Result<Option<Options>> {
         "webdav" | "webdavs" => WEBDAV,
         "remote" => return Ok(None),
         other => {
-            return Err(Error::config(format!("the remote '{name}' has an unknown url type {other}://")));
+            return Err(Error::config(format!("'{name}' has an unknown url type {other}://")));
         }
     }))
 }

@@ -8,7 +8,8 @@ use indexmap::IndexMap;
 use super::{DEFAULT_PARAMS, Loader, PLOT_PROPERTIES};
 use crate::error::Result;
 use crate::fsx;
-use crate::stage::{self, Cmd, Dep, Out, OutKind, ParamDep, Stage, fields};
+use crate::imports::Link;
+use crate::stage::{self, Cmd, Dep, External, Out, OutKind, ParamDep, Stage, fields};
 use crate::template::{Context, Place, spell};
 use crate::yaml::{Kind, Node, Value};
 
@@ -40,6 +41,7 @@ impl Loader<'_> {
             file: self.path.to_path_buf(),
             wdir: self.dir.to_path_buf(),
             cmd: None,
+            external: Vec::new(),
             deps: Vec::new(),
             params: Vec::new(),
             outs: Vec::new(),
@@ -60,7 +62,7 @@ impl Loader<'_> {
         for (key, value, line) in entries {
             match key {
                 "cmd" => stage.cmd = Some(self.cmd(&context, value)?),
-                "deps" => stage.deps = self.deps(&context, &stage.wdir, value)?,
+                "deps" => (stage.deps, stage.external) = self.deps(&context, &stage.wdir, value)?,
                 "params" => stage.params = self.params(&context, &stage.wdir, value)?,
                 "outs" => stage.outs.extend(self.outs(&context, &stage.wdir, value, OutKind::Out)?),
                 "metrics" => stage.outs.extend(self.outs(&context, &stage.wdir, value, OutKind::Metric)?),
@@ -134,15 +136,30 @@ impl Loader<'_> {
         }
     }
 
-    fn deps(&self, context: &Context, wdir: &Path, node: &Node) -> Result<Vec<Dep>> {
-        let mut deps = Vec::new();
+    fn deps(&self, context: &Context, wdir: &Path, node: &Node) -> Result<(Vec<Dep>, Vec<External>)> {
+        let (mut deps, mut external) = (Vec::new(), Vec::new());
         for item in stage::list(node, self.file, "'deps'")? {
             let text = self.text(context, item, "a dependency")?;
+            match text.split_once("://") {
+                Some(("ds", name)) => {
+                    let message = format!("the data set '{name}': `datasets` are not supported");
+                    return Err(self.at(item.line).error(message));
+                }
+                Some(_) => {
+                    let known = Link::new(&text).check(self.repo);
+                    known.map_err(|error| {
+                        self.at(item.line).error(format!("the dependency '{text}': {error}"))
+                    })?;
+                    external.push(External { url: text, recorded: None });
+                    continue;
+                }
+                None => {}
+            }
             let path = stage::resolve(self.repo, wdir, &text, "dependency", &self.at(item.line))?;
             let def_path = stage::def_path(self.repo, wdir, &text);
             deps.push(Dep { def_path, path, from_repo: false, versioned: false, recorded: None });
         }
-        Ok(deps)
+        Ok((deps, external))
     }
 
     fn params(&self, context: &Context, wdir: &Path, node: &Node) -> Result<Vec<ParamDep>> {

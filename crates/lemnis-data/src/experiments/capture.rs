@@ -69,7 +69,7 @@ pub fn record_data(repo: &Repo, how: &Reproduce) -> Result<()> {
 
 fn record(repo: &Repo, file: &Path) -> Result<()> {
     let options = CommitOptions { force: true, no_relink: true, ..CommitOptions::default() };
-    commit(repo, &[fsx::relative(file, repo.cwd())], options, &mut |_| true).map(drop)
+    commit(repo, &[fsx::relative(file, repo.cwd())], options, None, &mut |_| true).map(drop)
 }
 
 /// The `.dvc` files of added data that the targets need, where all of the data is there.

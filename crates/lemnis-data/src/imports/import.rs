@@ -139,7 +139,6 @@ pub fn import_url(repo: &Repo, request: &ImportUrl, outside: &Outside<'_>) -> Re
     document.set_dep_content(thing.content(&mut work.workspace)?);
     if request.to_remote {
         thing.refuse_itself(&out)?;
-        fsx::create_dirs(out.parent().unwrap_or(repo.root()))?;
         document.set_out(Some(&send(&mut work.workspace, &thing, request.remote.as_deref(), outside)?));
         return work.finish(&document, true);
     }
@@ -171,6 +170,10 @@ struct Work<'r> {
 
 impl<'r> Work<'r> {
     fn begin(repo: &'r Repo, out: &Path) -> Result<Self> {
+        let dir = out.parent().unwrap_or(repo.root());
+        if !dir.is_dir() {
+            return Err(Error::Missing { what: "directory", path: repo.show(dir) });
+        }
         let workspace = Workspace::open(repo)?;
         let mut index = Index::load_locked(&workspace)?;
         let dvc_file = out.with_file_name(format!("{}.dvc", name_of(out)));
@@ -253,6 +256,7 @@ fn stage_of(repo: &Repo, out: &Path, dvc_file: &Path) -> Result<Stage> {
         file: dvc_file.to_path_buf(),
         wdir,
         cmd: None,
+        external: Vec::new(),
         deps: Vec::new(),
         params: Vec::new(),
         outs: vec![out],

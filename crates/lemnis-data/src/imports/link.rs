@@ -10,7 +10,7 @@ use super::Outside;
 use crate::config::{Config, schema, truth};
 use crate::error::{Error, Result};
 use crate::fsx;
-use crate::remote::{Remote, local_path};
+use crate::remote::{Remote, local_path, no_such};
 use crate::repo::Repo;
 use crate::yaml::{Key, Map, Value};
 
@@ -35,7 +35,8 @@ pub(crate) struct Link {
 /// Where a link leads.
 pub(super) enum Opened {
     Local(PathBuf),
-    /// The store is opened where the thing lies, so that the thing is one name in it. It is a versioned one when
+    /// The store is opened where the thing lies, so that the thing is one name in it, or no name when it is all of a
+    /// bucket. It is a versioned one when
     /// versions are meant.
     Store {
         remote: Box<Remote>,
@@ -70,16 +71,18 @@ impl Link {
         Ok(self)
     }
 
+    /// An error for a kind of URL that nobody knows, and for a remote that does not exist.
+    pub(crate) fn check(&self, repo: &Repo) -> Result<()> {
+        schema::validate_options(&self.resolved(Some(repo))?.0, &[])
+    }
+
     /// The whole URL with the options of its store; `remote://name/path` takes those of that remote.
-    fn resolved(&self, repo: Option<&Repo>) -> Result<(String, BTreeMap<String, String>)> {
+    pub(super) fn resolved(&self, repo: Option<&Repo>) -> Result<(String, BTreeMap<String, String>)> {
         let mut options = BTreeMap::new();
         let mut full = self.url.clone();
         if let Some((name, rest)) = remote_of(&self.url) {
             let Some(found) = repo.and_then(|repo| repo.config().remotes.get(&name.to_lowercase())) else {
-                return Err(Error::hinted(
-                    format!("the remote '{name}' does not exist"),
-                    "see which there are: lemnis remote list",
-                ));
+                return Err(no_such(name));
             };
             options.clone_from(found);
             let root = options.remove("url").unwrap_or_default();
@@ -134,8 +137,12 @@ impl Link {
             }));
         }
         let (address, query) = full.split_at(full.find('?').unwrap_or(full.len()));
-        let (folder, name) = address.trim_end_matches('/').rsplit_once('/').unwrap_or((address, ""));
-        if name.is_empty() || folder.ends_with(":/") {
+        let address = address.trim_end_matches('/');
+        let path = address.split_once("://").map_or(address, |(_, path)| path);
+        let whole_bucket = matches!(scheme.as_str(), "s3" | "gs" | "azure") && !path.contains('/');
+        let parts = address.rsplit_once('/').unwrap_or((address, ""));
+        let (folder, name) = if whole_bucket { (address, "") } else { parts };
+        if !whole_bucket && (name.is_empty() || folder.ends_with(":/")) {
             return Err(Error::invalid(format!("'{}' names no file or folder", self.url)));
         }
         let jobs = outside.jobs.or_else(|| options.get("jobs").and_then(|text| text.parse().ok()));

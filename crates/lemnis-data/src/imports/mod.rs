@@ -5,6 +5,7 @@
 //! foreign repository can name no path outside of the place it is written to.
 
 mod artifact;
+pub(crate) mod external;
 mod fetch;
 mod get;
 mod import;
@@ -30,7 +31,7 @@ pub(crate) use spec::{Document, Origin};
 pub(crate) use sync::{Bring, changed_source, record, sync};
 pub use to_remote::add_to_remote;
 pub(crate) use update::{Download, download};
-pub use update::{UpdateOptions, update};
+pub use update::{UpdateOptions, Updated, update};
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};

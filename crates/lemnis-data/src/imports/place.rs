@@ -42,12 +42,7 @@ impl Listing {
         let target = source.locate(path)?;
         let repo = source.repo_of(&target)?;
         let mut listing = Self { outs: Vec::new(), files: Vec::new(), is_dir: false, repo };
-        let nothing = || {
-            Error::hinted(
-                format!("the repository '{url}' has no file or directory '{path}'"),
-                format!("see what it has: lemnis list {url}"),
-            )
-        };
+        let nothing = || Error::NotThere { repo: url.to_owned(), path: path.to_owned() };
         if let Some(repo) = &listing.repo {
             let index = Source::index(repo)?;
             let outs = index.stages.iter().flat_map(|stage| stage.outs.iter().map(move |out| (stage, out)));

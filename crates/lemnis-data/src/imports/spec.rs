@@ -183,8 +183,7 @@ impl Document {
 
     /// What the dependency's content was.
     pub(crate) fn dep_content(&self) -> Map {
-        let entry = self.first("deps").cloned().unwrap_or_default();
-        entry.into_iter().filter(|(key, _)| CONTENT.contains(&key.text.as_str())).collect()
+        self.first("deps").map(content).unwrap_or_default()
     }
 
     /// Sets what the output holds; `None` when it is not there yet.
@@ -276,6 +275,12 @@ pub(crate) fn content_of(recorded: &Recorded) -> Map {
         map.insert("hash".into(), Value::from("md5"));
     }
     map
+}
+
+/// What an entry records of its content.
+pub(super) fn content(entry: &Map) -> Map {
+    let content = entry.iter().filter(|(key, _)| CONTENT.contains(&key.text.as_str()));
+    content.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn no_content() -> Map {

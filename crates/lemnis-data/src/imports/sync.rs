@@ -60,9 +60,13 @@ pub(crate) fn sync(
     Ok(true)
 }
 
-/// Writes what the workspace holds of an import into its `.dvc` file, and what its source is now as far as it lies on
-/// this machine; the outputs of `stage` are recorded already.
-pub(crate) fn record(workspace: &mut Workspace<'_>, stage: &mut Stage) -> Result<()> {
+/// Writes what the workspace holds of an import into its `.dvc` file, and what its source is now, one in a store only
+/// with `stores`; the outputs of `stage` are recorded already.
+pub(crate) fn record(
+    workspace: &mut Workspace<'_>,
+    stage: &mut Stage,
+    stores: Option<&dyn OpenStore>,
+) -> Result<()> {
     let repo = workspace.repo;
     let Some(mut document) = Document::load(&stage.file)? else { return Ok(()) };
     match document.origin() {
@@ -71,8 +75,16 @@ pub(crate) fn record(workspace: &mut Workspace<'_>, stage: &mut Stage) -> Result
             document.set_origin(&Origin::Repo { path, repo: from });
         }
         Some(Origin::Url(link)) => {
-            if let Some(path) = link.local(repo, &stage.wdir)? {
-                let content = Thing::Local(path).content(workspace);
+            let thing = match (link.local(repo, &stage.wdir)?, stores) {
+                (Some(path), _) => Some(Thing::Local(path)),
+                (None, Some(stores)) if !link.recorded => {
+                    let outside = outside(repo, stores);
+                    Some(Thing::find(Some(repo), &stage.wdir, &link, None, &outside)?)
+                }
+                _ => None,
+            };
+            if let Some(thing) = thing {
+                let content = thing.content(workspace);
                 document.set_dep_content(content.map_err(|error| error.of(&stage.address(repo)))?);
             }
         }
@@ -95,7 +107,6 @@ pub(crate) fn changed_source(
 ) -> Result<Option<(String, &'static str)>> {
     let repo = workspace.repo;
     let Some(document) = Document::load(&stage.file)? else { return Ok(None) };
-    let outside = |stores| Outside { stores, progress: &Silent, jobs: None, environment: repo.environment() };
     match document.origin() {
         Some(Origin::Repo { path, repo: from }) => {
             if from.rev_lock.is_none() {
@@ -106,7 +117,7 @@ pub(crate) fn changed_source(
         }
         Some(Origin::Url(link)) if link.recorded && link.is_versioned(repo)? => {
             let Some(stores) = stores else { return Ok(None) };
-            let state = version_state(repo, stage, &link, &document.dep_content(), &outside(stores))?;
+            let state = version_state(repo, stage, &link, &document.dep_content(), &outside(repo, stores))?;
             Ok(state.map(|state| (link.url, state)))
         }
         Some(Origin::Url(link)) => {
@@ -121,7 +132,7 @@ pub(crate) fn changed_source(
                 return Ok(compare(workspace, &path, recorded)?.map(|state| (shown, state)));
             }
             let Some(stores) = stores else { return Ok(None) };
-            let found = Thing::find_any(Some(repo), &stage.wdir, &link, None, &outside(stores))?;
+            let found = Thing::find_any(Some(repo), &stage.wdir, &link, None, &outside(repo, stores))?;
             let Some(thing) = found else { return Ok(Some((link.url, "deleted"))) };
             let same = named(&thing.content(workspace)?) == named(&document.dep_content());
             Ok((!same).then_some((link.url, "modified")))
@@ -130,8 +141,13 @@ pub(crate) fn changed_source(
     }
 }
 
+/// Nobody is told how far what is asked of a store has come.
+pub(super) fn outside<'a>(repo: &'a Repo, stores: &'a dyn OpenStore) -> Outside<'a> {
+    Outside { stores, progress: &Silent, jobs: None, environment: repo.environment() }
+}
+
 /// What a store or a hash calls the content.
-fn named(content: &Map) -> [Option<&Value>; 3] {
+pub(super) fn named(content: &Map) -> [Option<&Value>; 3] {
     ["md5", "etag", "checksum"].map(|key| content.get(key))
 }
 

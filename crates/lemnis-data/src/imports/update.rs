@@ -37,8 +37,17 @@ pub struct UpdateOptions {
     pub remote: Option<String>,
 }
 
-/// Updates the imports that the targets name; returns the `.dvc` files, relative to the repository's root.
-pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Result<Vec<String>> {
+/// What an update did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Updated {
+    /// The files of the stages that are up to date now, relative to the repository's root.
+    pub files: Vec<String>,
+    /// Outputs without a place to be updated from: no imports, and never pushed. As users see them.
+    pub never_pushed: Vec<String>,
+}
+
+/// Updates the imports that the targets name, and outputs that were pushed to a worktree remote.
+pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Result<Updated> {
     let mut workspace = Workspace::open(repo)?;
     let index = Index::load_locked(&workspace)?;
     let mut chosen: Vec<usize> = Vec::new();
@@ -55,24 +64,31 @@ pub fn update(repo: &Repo, options: &UpdateOptions, outside: &Outside<'_>) -> Re
     chosen.sort_unstable();
     chosen.dedup();
     // Nothing is touched when one of the targets cannot be updated.
-    for stage in chosen.iter().map(|at| &index.stages[*at]) {
-        match stage.import {
-            true if options.to_remote => refuse_repository(repo, stage)?,
-            true => {}
-            false => drop(worktree_of(repo, stage, options)?),
-        }
-    }
-    let mut updated = Vec::new();
+    let mut updated = Updated::default();
+    let mut plan = Vec::new();
     for at in chosen {
         let stage = &index.stages[at];
+        if stage.import {
+            if options.to_remote {
+                refuse_repository(repo, stage)?;
+            }
+            plan.push((stage, Vec::new()));
+            continue;
+        }
+        let pushed = pushed_of(repo, stage, options, &mut updated.never_pushed)?;
+        if !pushed.is_empty() {
+            plan.push((stage, pushed));
+        }
+    }
+    for (stage, pushed) in plan {
         match stage.import {
             true => update_one(&mut workspace, stage, options, Manner::default(), outside)?,
-            false => follow_worktree(&mut workspace, stage, options, outside)?,
+            false => follow_worktree(&mut workspace, stage, &pushed, outside)?,
         }
-        updated.push(repo.in_repo(&stage.file));
+        updated.files.push(repo.in_repo(&stage.file));
     }
     if let Some(git_root) = repo.git_root().filter(|_| repo.config().autostage) {
-        let files: Vec<_> = updated.iter().map(|file| repo.root().join(file)).collect();
+        let files: Vec<_> = updated.files.iter().map(|file| repo.root().join(file)).collect();
         git::add(git_root, &files)?;
     }
     workspace.close()?;
@@ -91,30 +107,38 @@ fn refuse_repository(repo: &Repo, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// The remote that each output of the stage was pushed to; an error when that is no worktree.
-fn worktree_of(repo: &Repo, stage: &Stage, options: &UpdateOptions) -> Result<Vec<(Wanted, String)>> {
-    let address = stage.address(repo);
+/// The remote that each output of the stage was pushed to, an error when that is no worktree; outputs that were never
+/// pushed join `never_pushed`.
+fn pushed_of(
+    repo: &Repo,
+    stage: &Stage,
+    options: &UpdateOptions,
+    never_pushed: &mut Vec<String>,
+) -> Result<Vec<(Wanted, String)>> {
+    if options.rev.is_some() || options.no_download || options.to_remote {
+        return Err(Error::hinted(
+            format!("'{}' is no import: it can only follow a worktree remote", stage.address(repo)),
+            "leave out --rev, --no-download and --to-remote",
+        ));
+    }
     let mut found = Vec::new();
-    for wanted in stage.outs.iter().filter(|out| out.cache).filter_map(|out| want(repo, stage, out, None)) {
-        let files = wanted.versions.iter().flat_map(|versions| &versions.files);
-        let pushed =
-            files.filter_map(|file| file.version.as_ref()).map(|version| version.remote.clone()).next();
-        let Some(name) = wanted.remote.clone().or(pushed) else {
-            return Err(Error::hinted(
-                format!("'{address}' is no import"),
-                "only imports, and what was pushed to a worktree remote, can be updated",
-            ));
+    for out in stage.outs.iter().filter(|out| out.cache && out.push) {
+        let wanted = want(repo, stage, out, None);
+        let versions = wanted.iter().flat_map(|wanted| &wanted.versions);
+        let mut files = versions.flat_map(|versions| &versions.files);
+        let pushed = files.find_map(|file| file.version.as_ref()).map(|version| version.remote.clone());
+        let (Some(wanted), Some(name)) = (&wanted, out.remote.clone().or(pushed)) else {
+            never_pushed.push(repo.show(&out.path));
+            continue;
         };
         let set = repo.config().remotes.get(&name.to_lowercase()).and_then(|options| options.get("worktree"));
         if set.and_then(|value| crate::config::truth(value)) != Some(true) {
             return Err(Error::invalid(format!(
-                "'{address}' is no import, and its remote '{name}' no worktree to follow"
+                "'{}' is no import, and its remote '{name}' no worktree to follow",
+                stage.address(repo)
             )));
         }
-        found.push((wanted, name));
-    }
-    if options.rev.is_some() || options.no_download || options.to_remote {
-        return Err(Error::invalid("a worktree remote is followed to its newest state, with its data"));
+        found.push((wanted.clone(), name));
     }
     Ok(found)
 }
@@ -122,16 +146,16 @@ fn worktree_of(repo: &Repo, stage: &Stage, options: &UpdateOptions) -> Result<Ve
 fn follow_worktree(
     workspace: &mut Workspace<'_>,
     stage: &Stage,
-    options: &UpdateOptions,
+    pushed: &[(Wanted, String)],
     outside: &Outside<'_>,
 ) -> Result<()> {
     let repo = workspace.repo;
-    for (wanted, name) in worktree_of(repo, stage, options)? {
+    for (wanted, name) in pushed {
         if let Some(out) = stage.outs.iter().find(|out| out.path == wanted.path) {
             refuse_unsaved(workspace, out)?;
         }
-        let remote = Remote::open_any(repo.config(), Some(&name), outside.stores, outside.jobs)?;
-        versioned::update(workspace, &remote, &wanted, outside.progress)?;
+        let remote = Remote::open_any(repo.config(), Some(name), outside.stores, outside.jobs)?;
+        versioned::update(workspace, &remote, wanted, outside.progress)?;
     }
     Ok(())
 }

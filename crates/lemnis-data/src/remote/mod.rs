@@ -313,9 +313,5 @@ pub(crate) fn local_path(url: &str) -> Option<PathBuf> {
 }
 
 fn no_remote(config: &Config) -> Error {
-    let hint = match config.remotes.keys().next() {
-        Some(name) => format!("choose one with -r, or for good: lemnis remote default {name}"),
-        None => "add one: lemnis remote add -d NAME URL".to_owned(),
-    };
-    Error::hinted("no remote is set as the default one", hint)
+    Error::NoRemote { name: config.remotes.keys().next().cloned() }
 }

@@ -25,7 +25,7 @@ pub(crate) struct StoredFile {
 }
 
 impl Remote {
-    /// The file `name`, or the files of the folder `name`; empty when there is neither.
+    /// The file `name`, or the files of the folder `name`, or of all of a bucket for no name; empty when there are none.
     pub(crate) fn stored(&self, name: &str) -> Result<Vec<StoredFile>> {
         match &self.place {
             Place::Dir(_) => Ok(Vec::new()),
@@ -110,26 +110,28 @@ impl Cloud {
     fn stored(&self, name: &str) -> Result<Vec<StoredFile>> {
         let key = self.key(name)?;
         self.runtime.block_on(async {
-            match self.store.head(&key).await {
-                Ok(meta) => return Ok(vec![self.file(meta, String::new(), name.to_owned())]),
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(self.failed("looking at", name)(error)),
+            if !name.is_empty() {
+                match self.store.head(&key).await {
+                    Ok(meta) => return Ok(vec![self.file(meta, String::new(), name.to_owned())]),
+                    Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(self.failed("looking at", name)(error)),
+                }
             }
             let listed = self.store.list(Some(&key)).try_collect::<Vec<_>>().await;
             let Ok(listed) = listed else { return Ok(Vec::new()) };
             let mut files = Vec::new();
             for meta in listed {
                 let location = meta.location.to_string();
-                let Some(relpath) =
-                    location.strip_prefix(key.as_ref()).and_then(|rest| rest.strip_prefix('/'))
-                else {
-                    continue;
+                let inside = match key.as_ref() {
+                    "" => Some(location.as_str()),
+                    key => location.strip_prefix(key).and_then(|rest| rest.strip_prefix('/')),
                 };
+                let Some(relpath) = inside else { continue };
                 if relpath.split('/').any(|part| matches!(part, "" | "." | "..")) {
                     return Err(Error::invalid(format!("'{location}' is no path that can be written here")));
                 }
                 let relpath = relpath.to_owned();
-                let below = format!("{name}/{relpath}");
+                let below = if name.is_empty() { relpath.clone() } else { format!("{name}/{relpath}") };
                 files.push(self.file(meta, relpath, below));
             }
             Ok(files)

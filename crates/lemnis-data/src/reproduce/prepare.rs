@@ -51,7 +51,8 @@ pub(super) fn plan(
     let cached = !start.force
         && (locked_entry(workspace, stage)?.is_some()
             || (!start.how.no_run_cache
-                && record_inputs(workspace, &mut copy, false).is_ok()
+                && runcache::applies(stage)
+                && record_inputs(workspace, &mut copy, false, None).is_ok()
                 && runcache::find(workspace, &copy)?.is_some()));
     observer.stage_would_run(start.address, start.why, cached, &cmd.scripts());
     Ok(Outcome::Planned)
@@ -78,7 +79,7 @@ pub(super) fn begin(
         return Ok(Begun::Done(outcome));
     }
     if stage.frozen {
-        record(workspace, &mut stage, how, false, lines)?;
+        record(workspace, &mut stage, how, false, observer.stores(), lines)?;
         index.stages[at] = stage;
         return Ok(Begun::Done(Outcome::Frozen));
     }
@@ -93,7 +94,7 @@ pub(super) fn begin(
     let locked = if start.force || how.anew { None } else { locked_entry(workspace, &stage)? };
     // as in DVC a command that is not forced starts with all of its inputs, or not at all
     let lenient = how.allow_missing && (start.force || locked.is_some());
-    if let Err(error) = record_inputs(workspace, &mut stage, lenient) {
+    if let Err(error) = record_inputs(workspace, &mut stage, lenient, observer.stores()) {
         // As in DVC the outputs of a stage that cannot run are gone: they would look like its result.
         remove_outs(&stage, workspace.repo.config().shared)?;
         return Err(error);
@@ -105,7 +106,7 @@ pub(super) fn begin(
     };
     if let Some(entry) = entry {
         restore(workspace, &stage, &entry)?;
-        record(workspace, &mut stage, how, true, lines)?;
+        record(workspace, &mut stage, how, true, None, lines)?;
         index.stages[at] = stage;
         return Ok(Begun::Done(Outcome::Restored));
     }
@@ -206,7 +207,7 @@ fn import(
             let recorded = workspace.take_in(&out.path, out.recorded.as_ref(), cached, true)?;
             out.recorded = Some(recorded.ok_or(missing)?);
         }
-        imports::record(workspace, stage)?;
+        imports::record(workspace, stage, observer.stores())?;
         Outcome::Committed
     };
     for out in &stage.outs {
@@ -217,28 +218,24 @@ fn import(
     Ok(outcome)
 }
 
-/// A `.dvc` file whose data differs: what the workspace holds is recorded; what is gone comes from the cache.
+/// A `.dvc` file whose data differs: what the workspace holds is recorded. As in DVC data that is gone is an error, for
+/// only the user knows whether it is to come back.
 fn data_source(workspace: &mut Workspace<'_>, stage: &mut Stage, how: &Reproduce) -> Result<Outcome> {
     let repo = workspace.repo;
-    let file = stage.file.clone();
-    let mut outcome = Outcome::Restored;
-    for out in &mut stage.outs {
+    for out in &stage.outs {
         if fsx::metadata(&out.path)?.is_none() {
-            let path = repo.show(&out.path);
-            let recorded =
-                out.recorded.clone().filter(|_| out.cache).ok_or(Error::Missing { what: "data", path })?;
-            let cache = Cache::new(repo.config(), repo.scratch_dir());
-            workspace.restore(&out.path, &recorded, false, &cache)?;
-            continue;
+            return Err(Error::Missing { what: "data", path: repo.show(&out.path) }.of(&stage.address(repo)));
         }
+    }
+    let file = stage.file.clone();
+    for out in &mut stage.outs {
         let cached = out.cache && !how.no_commit;
         let recorded = workspace.take_in(&out.path, out.recorded.as_ref(), cached, true)?;
         let Some(recorded) = recorded else { continue };
         dvcfile::save(&file, &out.def_path, &recorded)?;
         out.recorded = Some(recorded);
-        outcome = Outcome::Committed;
     }
-    Ok(outcome)
+    Ok(Outcome::Committed)
 }
 
 /// The stage's own entry in `dvc.lock`, when only its outputs are missing or changed.
@@ -250,6 +247,7 @@ fn locked_entry(workspace: &mut Workspace<'_>, stage: &Stage) -> Result<Option<L
     let entry = LockEntry {
         cmd: stage.cmd.as_ref().map_or(crate::yaml::Value::Null, Cmd::to_value),
         deps: stage.deps.iter().map(|dep| (dep.def_path.clone(), dep.recorded.clone())).collect(),
+        external: Default::default(),
         params: Default::default(),
         outs: stage.outs.iter().map(|out| (out.def_path.clone(), out.recorded.clone())).collect(),
         versions: Default::default(),

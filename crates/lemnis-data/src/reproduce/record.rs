@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::Reproduce;
 use crate::error::{Error, Result};
+use crate::imports::external;
+use crate::remote::OpenStore;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
 use crate::{fsx, git, lockfile, params, runcache};
@@ -15,11 +17,12 @@ pub(super) fn record(
     stage: &mut Stage,
     how: &Reproduce,
     inputs_known: bool,
+    stores: Option<&dyn OpenStore>,
     lines: &mut git::Added,
 ) -> Result<()> {
     record_outputs(workspace, stage, how, lines)?;
     if !inputs_known {
-        record_inputs(workspace, stage, how.allow_missing)?;
+        record_inputs(workspace, stage, how.allow_missing, stores)?;
     }
     if !how.no_commit && runcache::keeps_runs(stage) {
         runcache::save(workspace, stage)?;
@@ -30,11 +33,13 @@ pub(super) fn record(
 }
 
 /// Records dependencies and parameters as they are before the command runs: what changes while it runs
-/// makes the stage stale again. With `allow_missing` what is not there stays as it was recorded.
+/// makes the stage stale again. With `allow_missing` what is not there stays as it was recorded, and without `stores`
+/// what lies in a store.
 pub(crate) fn record_inputs(
     workspace: &mut Workspace<'_>,
     stage: &mut Stage,
     allow_missing: bool,
+    stores: Option<&dyn OpenStore>,
 ) -> Result<()> {
     let address = stage.address(workspace.repo);
     for dep in &mut stage.deps {
@@ -44,6 +49,18 @@ pub(crate) fn record_inputs(
             None => {
                 let path = workspace.repo.show(&dep.path);
                 return Err(Error::StageLacks { stage: address, what: "dependency", path });
+            }
+        }
+    }
+    if let Some(stores) = stores {
+        for one in &mut stage.external {
+            match external::look_at(workspace, &stage.wdir, one, stores)? {
+                Some(content) => one.recorded = Some(content),
+                None if allow_missing => {}
+                None => {
+                    let path = one.url.clone();
+                    return Err(Error::StageLacks { stage: address, what: "dependency", path });
+                }
             }
         }
     }

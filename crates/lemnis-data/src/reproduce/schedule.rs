@@ -238,8 +238,8 @@ impl<'a, 'r> Schedule<'a, 'r> {
     fn end(&mut self, at: usize, result: Result<()>, observer: &mut dyn Observer) {
         let Some(running) = self.running[at].take() else { return };
         let mut stage = self.index.stages[at].clone();
-        let result =
-            result.and_then(|()| record::record(self.workspace, &mut stage, self.how, true, &mut self.lines));
+        let result = result
+            .and_then(|()| record::record(self.workspace, &mut stage, self.how, true, None, &mut self.lines));
         match result {
             Ok(()) => {
                 self.index.stages[at] = stage;

@@ -13,14 +13,48 @@ use crate::error::Result;
 
 /// `text` changed to hold `wanted`.
 pub(crate) fn rewrite(text: &str, wanted: &Value) -> String {
-    let Ok(root) = parse(text, "") else { return emit(wanted) };
-    let mut edits = Vec::new();
-    let edited = diff(text, &root, wanted, &mut edits).then(|| apply(text, edits));
-    match edited {
-        Some(edited) if parse(&edited, "").is_ok_and(|node| same(&node.to_value(), wanted)) => edited,
-        _ => emit(wanted),
+    let Ok(mut root) = parse(text, "") else { return emit(wanted) };
+    let holds = |edited: &String| parse(edited, "").is_ok_and(|node| same(&node.to_value(), wanted));
+    let mut gone: Vec<(usize, usize)> = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let mut edits = Vec::new();
+        if !diff(text, &root, wanted, &mut edits) {
+            break;
+        }
+        let changed: Vec<_> = edits.iter().map(|edit| (edit.start, edit.end)).collect();
+        let edited = apply(text, edits);
+        if holds(&edited) {
+            return edited;
+        }
+        // The aliases of what the edits take away are written out.
+        if changed == gone {
+            break;
+        }
+        gone = changed;
+        spell_out(&mut root, &gone);
+    }
+    emit(wanted)
+}
+
+/// How often what edits take away may reveal further aliases of it.
+const MAX_ROUNDS: usize = 8;
+
+/// Makes the aliases of what lies in one of the ranges differ from whatever is wanted in their place.
+fn spell_out(node: &mut Node, gone: &[(usize, usize)]) {
+    if let Some(at) = node.alias_of
+        && gone.iter().any(|(start, end)| (*start..*end).contains(&at))
+    {
+        node.alias_of = Some(GONE);
+    }
+    match &mut node.kind {
+        Kind::Scalar(_) => {}
+        Kind::Seq(items) => items.iter_mut().for_each(|item| spell_out(item, gone)),
+        Kind::Map(map) => map.values_mut().for_each(|(_, value)| spell_out(value, gone)),
     }
 }
+
+/// In an alias: what it stands for goes away.
+const GONE: usize = usize::MAX;
 
 /// `text` of a lock file with the entry of stage `name` replaced, or appended after the last one.
 pub(crate) fn set_stage(text: &str, file: &str, name: &str, body: &Value) -> Result<String> {
@@ -153,6 +187,8 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> String {
 
 pub(super) fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit>) -> bool {
     match (&node.kind, wanted) {
+        // what an alias stands for is written elsewhere
+        _ if node.alias_of.is_some() => node.alias_of != Some(GONE) && same(&node.to_value(), wanted),
         (Kind::Map(old), Value::Map(new)) if !node.inline => map_diff(text, node, old, new, edits),
         (Kind::Seq(old), Value::Seq(new)) if old.len() == new.len() && !node.inline => {
             old.iter().zip(new).all(|(old, new)| diff(text, old, new, edits))
@@ -343,6 +379,23 @@ mod tests {
             "stages:\n  a:\n    cmd: x # c\n\n# d\n  b:\n    cmd: b\nplots:\n- p\n"
         );
         assert_eq!(put("vars:\n- a: 1\n"), "vars:\n- a: 1\nstages:\n  b:\n    cmd: b\n");
+    }
+
+    #[test]
+    fn what_an_alias_stands_for_stays_when_its_anchor_goes() {
+        let text = "# top\ns:\n  # of a\n  a:\n    deps: &d\n    - x   # why\n    - y\n  # of b\n  b:\n    deps: *d\n    n: 1 # n\n  c:\n    deps: *d\n    m: [1, 2]\n";
+        let rest = "  # of b\n  b:\n    deps:\n    - x\n    - y\n    n: 1 # n\n  c:\n    deps:\n    - x\n    - y\n    m: [1, 2]\n";
+        let wanted = value("s: {b: {deps: [x, y], n: 1}, c: {deps: [x, y], m: [1, 2]}}");
+        assert_eq!(rewrite(text, &wanted), format!("# top\ns:\n  # of a\n{rest}"));
+        let wanted = value("s: {a: {deps: [x, y]}, c: {deps: [x, y], m: [1, 2]}}");
+        let without = text.replace("  b:\n    deps: *d\n    n: 1 # n\n", "");
+        assert_eq!(rewrite(text, &wanted), without, "an anchor that stays");
+        let wanted = value("s: {a: {deps: [z]}, b: {deps: [x, y], n: 1}, c: {deps: [x, y], m: [1, 2]}}");
+        let changed = rewrite(text, &wanted);
+        assert!(changed.starts_with("# top\ns:\n  # of a\n  a:\n    deps:\n    - z\n"), "{changed}");
+        let merged = "x: &m {k: 1}\ny:\n  <<: *m # c\n  l: 2\nz: 3 # z\n";
+        let wanted = value("x: {k: 1}\ny: {k: 1, l: 2}\nz: 4");
+        assert_eq!(rewrite(merged, &wanted), merged.replace("z: 3", "z: 4"));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) end: usize,
     /// Written as a plain or quoted scalar, or in flow style: its text can be replaced in place.
     pub(crate) inline: bool,
+    /// An alias: where what it stands for begins.
+    pub(crate) alias_of: Option<usize>,
     /// Nodes in this tree, itself included.
     size: usize,
 }
@@ -110,6 +112,7 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
         start: 0,
         end: 0,
         inline: false,
+        alias_of: None,
         size: 1,
     }))
 }
@@ -157,6 +160,7 @@ impl<'a> Reader<'a> {
             start: range.start,
             end: range.end,
             inline: true,
+            alias_of: None,
             size: 1,
         };
         let anchor = event.anchor_id();
@@ -168,7 +172,8 @@ impl<'a> Reader<'a> {
                 if self.aliased > MAX_ALIAS_NODES {
                     return Err(malformed(self.file, line, "aliases expand to too many values"));
                 }
-                return Ok(Node { inline: false, line, ..target });
+                let alias_of = Some(target.start);
+                return Ok(Node { kind: target.kind, size: target.size, alias_of, ..node });
             }
             Event::Scalar(text, style, _, tag) => {
                 node.inline = !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) && tag.is_none();

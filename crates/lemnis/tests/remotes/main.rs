@@ -2,6 +2,7 @@
 //! what Lemnis pushed, and the other way round.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)] // a test that cannot go on ends
 
+mod external;
 mod imports;
 #[path = "../support/mod.rs"]
 mod support;

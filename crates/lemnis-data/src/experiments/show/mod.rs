@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::experiments::queue::{QueueTask, TaskState, process_note, queue_tasks};
 use crate::experiments::{Baselines, Experiment, baselines, experiments};
 use crate::hash::Recorded;
+use crate::imports::external;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::revision::{git, no_git};
@@ -224,6 +225,10 @@ fn data(repo: &Repo, timestamp: Option<String>, deps_only: bool) -> Result<Data>
         for dep in stage.deps.iter().filter(|_| !stage.import) {
             deps.insert(Key::from(repo.in_repo(&dep.path)), Value::Map(hash_of(dep.recorded.as_ref())));
         }
+        for one in &stage.external {
+            let path = external::path(repo, one);
+            deps.insert(Key::from(path), Value::Map(hash_there(one.recorded.as_ref())));
+        }
         for out in stage.outs.iter().filter(|out| out.kind == OutKind::Out) {
             let mut entry = hash_of(out.recorded.as_ref());
             entry.insert("use_cache".into(), out.cache.into());
@@ -244,6 +249,17 @@ fn hash_of(recorded: Option<&Recorded>) -> Map {
     map.insert("size".into(), number(recorded.and_then(|recorded| recorded.size)));
     map.insert("nfiles".into(), number(recorded.and_then(|recorded| recorded.nfiles)));
     map
+}
+
+/// The same of what a store said of a dependency.
+fn hash_there(recorded: Option<&Map>) -> Map {
+    let of = |keys: &[&str]| {
+        let value = keys.iter().find_map(|key| recorded?.get(*key).cloned());
+        value.unwrap_or(Value::Null)
+    };
+    let entries =
+        [("hash", of(&["md5", "etag", "checksum"])), ("size", of(&["size"])), ("nfiles", of(&["nfiles"]))];
+    entries.into_iter().map(|(key, value)| (Key::from(key), value)).collect()
 }
 
 fn object(entries: Vec<(&str, Value)>) -> Value {

@@ -6,6 +6,7 @@ use lemnis_data::CommitOptions;
 use super::{progress, prompt};
 use crate::context::Context;
 use crate::output::{self, Failure, GOOD};
+use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -38,7 +39,8 @@ pub fn run(context: &Context, arguments: &Commit) -> Result<u8, Failure> {
         recursive: arguments.recursive,
         no_relink: arguments.no_relink,
     };
-    let committed = lemnis_data::commit(&repo, &arguments.targets, options, &mut prompt::confirm)?;
+    let committed =
+        lemnis_data::commit(&repo, &arguments.targets, options, Some(&Clouds::new()), &mut prompt::confirm)?;
     if context.json {
         output::json_line(&committed)?;
     } else if !context.quiet {

@@ -25,10 +25,10 @@ pub fn run(context: &Context, arguments: &Destroy) -> Result<u8, Failure> {
             "this would remove the cache, every .dvc file and every pipeline of {}",
             repo.root().display()
         );
-        return Err(Failure::usage(message).with_hint("say so with --force").with_dvc_code(1));
+        return Err(Failure::usage(message).with_hint("say so with --force"));
     }
     let root = repo.root().display().to_string();
-    let removed = lemnis_data::destroy(repo).map_err(|error| Failure::from(error).with_dvc_code(1))?;
+    let removed = lemnis_data::destroy(repo)?;
     if !context.quiet {
         output::line(format!("{root} is no data repository any more; {removed} files removed"));
     }

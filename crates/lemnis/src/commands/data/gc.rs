@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use lemnis_data::{GcOptions, GcRemote, Outside};
+use lemnis_data::{Error, GcOptions, GcRemote, Outside};
 
 use super::transfer::Bar;
 use super::{progress, prompt};
 use crate::context::Context;
-use crate::output::{self, Failure};
+use crate::output::{self, Failure, exit};
 use crate::wiring::Clouds;
 
 #[derive(Args, Debug)]
@@ -115,7 +115,10 @@ pub fn run(context: &Context, arguments: &Gc) -> Result<u8, Failure> {
             let (bar, clouds) = (Bar::new(context), Clouds::new());
             let (jobs, environment) = (arguments.jobs, &context.environment);
             let outside = Outside { stores: &clouds, progress: &bar, jobs, environment };
-            lemnis_data::gc_with_remote(&repo, &options, &remote, &outside)?
+            lemnis_data::gc_with_remote(&repo, &options, &remote, &outside).map_err(|error| match error {
+                Error::NoRemote { .. } => Failure::from(error).with_dvc_code(exit::CONFIG),
+                error => error.into(),
+            })?
         }
     };
     if context.json {

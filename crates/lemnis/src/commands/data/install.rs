@@ -19,7 +19,7 @@ pub struct Install {
 pub fn run(context: &Context, arguments: &Install) -> Result<u8, Failure> {
     let repo = Repo::discover(&context.dir, &context.environment)?;
     let pre_commit = arguments.use_pre_commit_tool;
-    lemnis_data::install_hooks(&repo, pre_commit).map_err(|error| Failure::from(error).with_dvc_code(1))?;
+    lemnis_data::install_hooks(&repo, pre_commit)?;
     if !context.quiet && pre_commit {
         output::line(
             "The hooks stand in .pre-commit-config.yaml; let Git call them with\n\n\tpre-commit install --hook-type pre-commit --hook-type pre-push --hook-type post-checkout",

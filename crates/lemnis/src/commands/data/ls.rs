@@ -1,7 +1,7 @@
 //! `list`, also `ls`: the files of a repository, those in Git and those that are tracked data.
 
 use clap::Args;
-use lemnis_data::{Error, ListOptions, Listed};
+use lemnis_data::{ListOptions, Listed};
 
 use super::place::Place;
 use crate::context::Context;
@@ -49,7 +49,7 @@ pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
     if arguments.shape.tree && context.json {
         return Err(Failure::usage("--tree and --json exclude each other"));
     }
-    let source = arguments.place.open(context).map_err(|failure| failure.with_dvc_code(1))?;
+    let source = arguments.place.open(context)?;
     let options = ListOptions {
         path: arguments.place.path.clone(),
         rev: arguments.place.rev.clone(),
@@ -57,11 +57,7 @@ pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
         dvc_only: arguments.dvc_only,
         max_depth: arguments.shape.level,
     };
-    let listed = lemnis_data::list(&source, &options, arguments.shape.tree, &Clouds::new());
-    let listed = listed.map_err(|error| match error {
-        Error::Missing { .. } => Failure::from(error).with_dvc_code(1),
-        error => error.into(),
-    })?;
+    let listed = lemnis_data::list(&source, &options, arguments.shape.tree, &Clouds::new())?;
     if context.json {
         output::json_line(&listed)?;
         return Ok(0);

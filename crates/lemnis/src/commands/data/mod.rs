@@ -179,6 +179,40 @@ impl Data {
 
     /// Runs the verb and returns the exit code.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        self.dispatch(context).map_err(|failure| match failure.dvc_code {
+            None if self.ends_with_one() => failure.with_dvc_code(1),
+            _ => failure,
+        })
+    }
+
+    /// Whether DVC's verb of that name ends with 1 after most failures, and not with 255.
+    fn ends_with_one(&self) -> bool {
+        matches!(
+            self,
+            Data::Add(_)
+                | Data::Status(_)
+                | Data::Commit(_)
+                | Data::Move(_)
+                | Data::Remove(_)
+                | Data::Freeze(_)
+                | Data::Unfreeze(_)
+                | Data::Unprotect(_)
+                | Data::Install(_)
+                | Data::Destroy(_)
+                | Data::Push(_)
+                | Data::Pull(_)
+                | Data::Fetch(_)
+                | Data::Import(_)
+                | Data::ImportUrl(_)
+                | Data::Update(_)
+                | Data::Get(_)
+                | Data::GetUrl(_)
+                | Data::Artifacts(_)
+                | Data::List(_)
+        )
+    }
+
+    fn dispatch(&self, context: &Context) -> Result<u8, Failure> {
         match self {
             Data::Init(arguments) => init::run(context, arguments),
             Data::Add(arguments) => add::run(context, arguments),

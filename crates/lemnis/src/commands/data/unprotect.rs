@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use lemnis_data::Error;
 
 use super::progress;
 use crate::context::Context;
-use crate::output::Failure;
+use crate::output::{Failure, exit};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -20,6 +21,10 @@ pub struct Unprotect {
 
 pub fn run(context: &Context, arguments: &Unprotect) -> Result<u8, Failure> {
     let targets: Vec<_> = arguments.targets.iter().map(|target| context.path(target)).collect();
-    lemnis_data::unprotect(&progress::open(context)?, &targets)?;
+    let unprotected = lemnis_data::unprotect(&progress::open(context)?, &targets);
+    unprotected.map_err(|error| match error {
+        Error::Missing { .. } => Failure::from(error).with_dvc_code(exit::OTHER),
+        error => error.into(),
+    })?;
     Ok(0)
 }

@@ -52,10 +52,15 @@ pub fn run(context: &Context, arguments: &Update) -> Result<u8, Failure> {
         Outside { stores: &clouds, progress: &bar, jobs: arguments.jobs, environment: &context.environment };
     let updated = lemnis_data::update(&repo, &options, &outside)?;
     drop(bar);
+    for out in &updated.never_pushed {
+        output::remark(format!(
+            "'{out}' is no import and was never pushed, so there is nothing to update it from"
+        ));
+    }
     if context.json {
-        output::json_line(&updated)?;
+        output::json_line(&updated.files)?;
     } else if !context.quiet {
-        for file in &updated {
+        for file in &updated.files {
             output::line(format!("{GOOD}✓{GOOD:#} {file}"));
         }
     }

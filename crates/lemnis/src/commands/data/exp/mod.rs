@@ -15,6 +15,7 @@ use self::share::{Share, Way};
 use self::show::{Diff, Show};
 use crate::context::Context;
 use crate::output::{self, Failure, exit};
+use crate::wiring::Clouds;
 
 #[derive(Subcommand, Debug)]
 pub enum ExpCommand {
@@ -195,7 +196,7 @@ fn save(context: &Context, repo: &Repo, arguments: &Save) -> Result<Experiment, 
         recursive: arguments.recursive,
         ..CommitOptions::default()
     };
-    lemnis_data::commit(repo, &arguments.targets, as_it_is, &mut |_| true)?;
+    lemnis_data::commit(repo, &arguments.targets, as_it_is, Some(&Clouds::new()), &mut |_| true)?;
     Ok(lemnis_data::save_experiment(repo, &name, &options)?)
 }
 
@@ -203,7 +204,7 @@ fn save(context: &Context, repo: &Repo, arguments: &Save) -> Result<Experiment, 
 fn told(error: impl Into<Failure>) -> Failure {
     let failure = error.into();
     match failure.dvc_code {
-        exit::OTHER => failure.with_dvc_code(1),
+        None => failure.with_dvc_code(1),
         _ => failure,
     }
 }

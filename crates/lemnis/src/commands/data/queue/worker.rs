@@ -204,7 +204,7 @@ pub fn run_task(context: &Context, repo: &Repo, commit: &str) -> Result<u8, Fail
             lemnis_data::note_process(repo, commit, std::process::id(), Some(0))?;
             Ok(0)
         }
-        Err(failure) if failure.dvc_code == exit::INTERRUPTED => Err(failure),
+        Err(failure) if failure.dvc_code == Some(exit::INTERRUPTED) => Err(failure),
         Err(failure) => {
             lemnis_data::end_task(repo, task, false, &now(context))?;
             Err(failure)
