@@ -138,10 +138,9 @@ impl Cache {
         self.dir.join("runs")
     }
 
-    /// Whether a single file is linked anew even while it is a copy: where blocks cannot be shared, DVC then
-    /// takes the next type of the list.
-    pub(crate) fn would_rather_link(&self) -> bool {
-        matches!(self.link_types[..], [LinkType::Reflink, LinkType::Hardlink | LinkType::Symlink, ..])
+    /// Whether hard links are what is wanted first.
+    pub(crate) fn hard_links(&self) -> bool {
+        matches!(self.link_types[..], [LinkType::Hardlink, ..])
     }
 
     /// Where objects of one kind lie.

@@ -62,10 +62,13 @@ pub(crate) fn read(repo: &Repo, path: &Path, text: &str) -> Result<Stage> {
             _ => {}
         }
     }
-    let (outs, deps) = (root.get("outs"), root.get("deps"));
+    let listed = |key: &str| root.get(key).filter(|node| !node.is_null());
+    let (outs, deps) = (listed("outs"), listed("deps"));
     for node in outs.map(|node| stage::list(node, &file, "'outs'")).transpose()?.unwrap_or_default() {
         let keys: Vec<&str> = OUT.into_iter().chain(HASH_KEYS).collect();
-        fields(node, &file, "an output", &keys)?;
+        for (key, value, _) in fields(node, &file, "an output", &keys)? {
+            stage::annotation(key, value, &file)?;
+        }
         let at = At { file: &file, line: node.line };
         let def_path = node.get("path").ok_or_else(|| at.error("an output has no 'path'"))?;
         let def_path = stage::text(def_path, &file, "'path'")?.to_owned();

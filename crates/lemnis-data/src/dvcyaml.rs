@@ -42,12 +42,16 @@ pub(crate) fn load_text(repo: &Repo, path: &Path, text: &str) -> Result<Vec<Stag
     for section in DECLARING.iter().filter_map(|name| root.get(name)) {
         loader.value(&loader.context, section, Place::Text)?;
     }
-    let Some(stages) = root.get("stages").filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
+    let Some(stages) = root.get("stages") else { return Ok(Vec::new()) };
     let Kind::Map(stages) = &stages.kind else {
         return Err(At { file: &file, line: stages.line }.error("'stages' must be a mapping"));
     };
     let mut out = Vec::with_capacity(stages.len());
     for (name, (key, node)) in stages {
+        if name.typed {
+            let message = format!("the stage name '{}' must be a string: put it in quotes", name.text);
+            return Err(At { file: &file, line: key.line }.error(message));
+        }
         loader.check_name(&name.text, key.line)?;
         match group::kind(node) {
             Some(kind) => out.extend(loader.group(&name.text, key.line, node, kind)?),

@@ -101,6 +101,12 @@ pub enum Error {
         /// The path in it.
         path: String,
     },
+    /// No remote has that name.
+    #[error("the remote '{name}' does not exist")]
+    UnknownRemote {
+        /// The name.
+        name: String,
+    },
     /// A remote was not named, and none is the default one.
     #[error("no remote is set as the default one")]
     NoRemote {
@@ -348,6 +354,7 @@ impl Classify for Error {
             | Self::Config { .. }
             | Self::Invalid { .. }
             | Self::NoRemote { .. }
+            | Self::UnknownRemote { .. }
             | Self::Graph { .. } => ErrorKind::Invalid,
             Self::TrackedByGit { .. }
             | Self::Unsaved { .. }
@@ -378,6 +385,7 @@ impl Classify for Error {
             Self::Invalid { hint, .. } | Self::Config { hint, .. } => hint.clone(),
             Self::NoSuchTarget { .. } => Some("list the stages with `lemnis stage list --all`".into()),
             Self::NotThere { repo, .. } => Some(format!("see what it has: lemnis list {repo}")),
+            Self::UnknownRemote { .. } => Some("see which there are: lemnis remote list".into()),
             Self::NoRemote { name } => Some(match name {
                 Some(name) => format!("choose one with -r, or for good: lemnis remote default {name}"),
                 None => "add one: lemnis remote add -d NAME URL".to_owned(),

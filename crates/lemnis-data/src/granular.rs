@@ -73,7 +73,7 @@ pub(crate) fn update(
         }
         batch.commit()?;
         for (found, md5) in files.iter().filter(|_| relink) {
-            if !workspace.cache.is_linked(HashName::Md5, md5, &found.path)? {
+            if !workspace.cache.is_linked(HashName::Md5, md5, &found.path, !path.is_dir())? {
                 workspace.cache.link(HashName::Md5, md5, &found.path)?;
             }
         }

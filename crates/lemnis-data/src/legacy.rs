@@ -87,7 +87,7 @@ impl Workspace<'_> {
         }
         batch.commit()?;
         for (file, md5) in files.iter().filter(|_| relink && !cache.copies()) {
-            if !cache.is_linked(HashName::Dos2Unix, md5, &file.path)? {
+            if !cache.is_linked(HashName::Dos2Unix, md5, &file.path, false)? {
                 cache.link(HashName::Dos2Unix, md5, &file.path)?;
             }
         }

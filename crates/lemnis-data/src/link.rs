@@ -25,26 +25,44 @@ use crate::progress::Task;
 const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 impl Cache {
-    /// Whether the workspace file at `path` is already linked as the configuration wants.
-    pub(crate) fn is_linked(&self, name: HashName, md5: &str, path: &Path) -> Result<bool> {
+    /// Whether the workspace file at `path` is already linked as the configuration wants. A copy is good enough where
+    /// copies are allowed at all, or with `strict` only where nothing that stands before them in the list works.
+    pub(crate) fn is_linked(&self, name: HashName, md5: &str, path: &Path, strict: bool) -> Result<bool> {
         let meta = fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
         let object = self.object_path(name, md5);
         let symlink = meta.file_type().is_symlink();
         let hardlink = !symlink && meta.nlink() > 1;
         for kind in self.link_types() {
             match kind {
-                LinkType::Copy | LinkType::Reflink if !symlink && !hardlink => return Ok(true),
+                LinkType::Copy | LinkType::Reflink if !symlink && !hardlink => {
+                    return Ok(!(strict && self.wants_link(md5)));
+                }
                 LinkType::Hardlink if hardlink => {
                     return Ok(fsx::metadata(&object)?.is_some_and(|object| object.ino() == meta.ino()));
                 }
                 LinkType::Symlink if symlink => {
                     return Ok(fs::read_link(path).is_ok_and(|target| target == object));
                 }
-                LinkType::Hardlink if meta.len() == 0 && !symlink => return Ok(true),
+                LinkType::Hardlink if meta.len() == 0 && !symlink && !self.wants_link(EMPTY) => {
+                    return Ok(true);
+                }
                 _ => {}
             }
         }
         Ok(false)
+    }
+
+    /// Whether a file with this content is to be a link: where blocks cannot be shared, the next type of the list counts.
+    fn wants_link(&self, md5: &str) -> bool {
+        match self.link_types() {
+            [LinkType::Reflink, next, ..] | [next, ..] => match next {
+                LinkType::Symlink => true,
+                // an empty file that is linked would make all empty files of the workspace one
+                LinkType::Hardlink => md5 != EMPTY,
+                LinkType::Copy | LinkType::Reflink => false,
+            },
+            [] => false,
+        }
     }
 
     /// Puts one object at `path`.
@@ -186,7 +204,9 @@ mod tests {
 
     #[test]
     fn a_link_replaces_what_stands_there_and_leaves_nothing_behind() {
-        for kind in ["copy", "hardlink", "symlink", "\"reflink,copy\""] {
+        for kind in
+            ["copy", "hardlink", "symlink", "\"reflink,copy\"", "\"hardlink,copy\"", "\"symlink,copy\""]
+        {
             let dir = tempfile::tempdir().expect("temp dir");
             let cache = cache(dir.path(), kind);
             let (one, empty) = (object(&cache, b"one"), object(&cache, b""));
@@ -195,8 +215,8 @@ mod tests {
                 cache.link(HashName::Md5, &one, &path).expect("links");
                 cache.link(HashName::Md5, &empty, &void).expect("links");
                 assert_eq!(fs::read(&path).expect("reads"), b"one", "{kind}");
-                assert!(cache.is_linked(HashName::Md5, &one, &path).expect("looks"), "{kind}");
-                assert!(cache.is_linked(HashName::Md5, &empty, &void).expect("looks"), "{kind}");
+                assert!(cache.is_linked(HashName::Md5, &one, &path, true).expect("looks"), "{kind}");
+                assert!(cache.is_linked(HashName::Md5, &empty, &void, true).expect("looks"), "{kind}");
             }
             assert_eq!(fs::metadata(&void).expect("stat").nlink(), 1, "{kind}");
             assert_eq!(fs::read_dir(cache.scratch()).expect("lists").count(), 0, "{kind}");

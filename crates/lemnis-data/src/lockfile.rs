@@ -46,14 +46,14 @@ pub(crate) fn load(repo: &Repo, path: &Path) -> Result<LockFile> {
 pub(crate) fn read(text: &str, file: &str) -> Result<LockFile> {
     let root = parse(text, file)?;
     if root.is_null() {
-        return Ok(LockFile::new());
+        return Err(At { file, line: 1 }.error("the file is empty: remove it, and run the pipeline again"));
     }
     fields(&root, file, "the file", &["schema", "stages", "datasets"])?;
     if root.get("schema").map(Node::to_value) != Some(Value::from("2.0")) {
         return Err(At { file, line: 1 }.error("the schema of dvc.lock must be '2.0'"));
     }
     let mut out = LockFile::new();
-    let Some(stages) = root.get("stages").filter(|node| !node.is_null()) else { return Ok(out) };
+    let Some(stages) = root.get("stages") else { return Ok(out) };
     let Some(stages) = stages.as_map() else {
         return Err(At { file, line: stages.line }.error("'stages' must be a mapping"));
     };

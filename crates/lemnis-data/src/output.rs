@@ -168,7 +168,7 @@ impl Workspace<'_> {
 
     /// Links the file, which holds `md5`, as configured.
     pub(crate) fn relink_file(&mut self, path: &Path, md5: &str, isexec: bool) -> Result<()> {
-        if self.cache.is_linked(HashName::Md5, md5, path)? && !self.cache.would_rather_link() {
+        if self.cache.is_linked(HashName::Md5, md5, path, true)? {
             if self.cache.copies() {
                 plain_mode(path, isexec, self.cache.umask())?;
             }
@@ -189,11 +189,15 @@ impl Workspace<'_> {
         files: &[Found],
         tree: &[TreeFile],
     ) -> Result<()> {
+        // as in DVC, which leaves copies in directories alone where they are allowed, and links only what it just stored
+        let strict = self.cache.hard_links();
         let other: Vec<bool> = files
             .par_iter()
             .with_min_len(64)
             .zip(tree)
-            .map(|(file, hashed)| self.cache.is_linked(HashName::Md5, &hashed.md5, &file.path).map(|is| !is))
+            .map(|(file, hashed)| {
+                self.cache.is_linked(HashName::Md5, &hashed.md5, &file.path, strict).map(|is| !is)
+            })
             .collect::<Result<_>>()?;
         let links: Vec<(&str, PathBuf)> = tree
             .iter()

@@ -140,7 +140,7 @@ impl Workspace<'_> {
             if now.recorded.md5 == recorded.md5 {
                 plan.set_exec = recorded.isexec && meta.is_file() && !now.recorded.isexec;
                 plan.counts[1] += usize::from(plan.set_exec);
-                if relink && !cache.is_linked(recorded.name, &recorded.md5, path)? {
+                if relink && !cache.is_linked(recorded.name, &recorded.md5, path, true)? {
                     plan.relink.push(make);
                 }
                 return Ok(());
@@ -202,7 +202,7 @@ impl Workspace<'_> {
             }
             match want {
                 Some(want) if want.md5 == hashed.md5 => {
-                    if relink && !cache.is_linked(recorded.name, &want.md5, &found.path)? {
+                    if relink && !cache.is_linked(recorded.name, &want.md5, &found.path, true)? {
                         plan.relink.push((want.md5.clone(), found.path.clone()));
                     }
                     plan.stay.push((found, hashed.md5.clone()));

@@ -276,11 +276,23 @@ pub(crate) fn truth(node: &Node, file: &str, what: &str) -> Result<bool> {
 pub(crate) fn list<'n>(node: &'n Node, file: &str, what: &str) -> Result<&'n [Node]> {
     match &node.kind {
         Kind::Seq(items) => Ok(items),
-        Kind::Scalar(Value::Null) => Ok(&[]),
         _ => {
             Err(At { file, line: node.line }
                 .error(format!("{what} must be a list, not {}", node.type_name())))
         }
+    }
+}
+
+/// Checks a note on an output or artifact: `desc`, `type` and `labels` have a type, `meta` may be anything.
+pub(crate) fn annotation(key: &str, value: &Node, file: &str) -> Result<()> {
+    let what = format!("'{key}'");
+    match key {
+        "desc" | "type" => text(value, file, &what).map(drop),
+        "labels" => {
+            let label = |label| text(label, file, "a label").map(drop);
+            list(value, file, &what)?.iter().try_for_each(label)
+        }
+        _ => Ok(()),
     }
 }
 

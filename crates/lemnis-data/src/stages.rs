@@ -2,6 +2,7 @@
 //!
 //! A new stage is checked in the graph before anything is written; the file keeps its comments and order.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -184,6 +185,14 @@ pub fn add_stage(repo: &Repo, new: &NewStage) -> Result<AddedStage> {
     };
     if !wdir.is_dir() {
         return Err(Error::Missing { what: "working directory", path: repo.show(&wdir) });
+    }
+    let mut named = HashSet::new();
+    let paths = new.deps.iter().chain(new.outs.iter().map(|out| &out.path));
+    for path in paths.filter(|path| !path.contains("://")) {
+        let path = fsx::normalize(&wdir, Path::new(path));
+        if !named.insert(path.clone()) {
+            return Err(Error::invalid(format!("'{}' is named more than once", repo.show(&path))));
+        }
     }
     let body = restored(body(repo, new, &wdir), known);
     let text = put_stage(&old, &file, &new.name, &Value::Map(body))?;

@@ -1,6 +1,6 @@
 //! Verbs that change what is tracked and how, not the data: remove, freeze, unprotect.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -84,6 +84,12 @@ pub fn set_frozen(repo: &Repo, targets: &[String], frozen: bool) -> Result<Vec<S
     let index = Index::load_locked(&workspace)?;
     let mut chosen = Vec::new();
     for target in targets {
+        if Path::new(target).file_name().is_some_and(|name| name == "dvc.yaml") {
+            return Err(Error::hinted(
+                format!("'{target}' names no stage"),
+                format!("name it: {target}:STAGE"),
+            ));
+        }
         chosen.extend(stages_of(repo, &index, target)?);
     }
     let mut changed = Vec::new();

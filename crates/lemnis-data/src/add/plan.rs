@@ -102,6 +102,10 @@ impl<'a> Planner<'a> {
 }
 
 fn exists_or_force(repo: &Repo, path: &Path, options: &AddOptions) -> Result<()> {
+    let dir = path.parent().unwrap_or(repo.root());
+    if options.out.is_some() && !dir.is_dir() {
+        return Err(Error::Missing { what: "directory", path: repo.show(dir) });
+    }
     if options.out.is_some() && !options.force && path.symlink_metadata().is_ok() {
         return Err(Error::hinted(
             format!("'{}' already exists", repo.show(path)),

@@ -156,6 +156,10 @@ impl Loader<'_> {
                 None => {}
             }
             let path = stage::resolve(self.repo, wdir, &text, "dependency", &self.at(item.line))?;
+            if text.ends_with(".dvc") || path.file_name().is_some_and(|name| name == "dvc.yaml") {
+                let message = format!("the dependency '{text}' is a DVC file: name what it tracks instead");
+                return Err(self.at(item.line).error(message));
+            }
             let def_path = stage::def_path(self.repo, wdir, &text);
             deps.push(Dep { def_path, path, from_repo: false, versioned: false, recorded: None });
         }
@@ -269,7 +273,7 @@ impl Loader<'_> {
             known.extend(PLOT_PROPERTIES);
         }
         let sets: Vec<&Node> = match flags.map(|node| (&node.kind, node)) {
-            None | Some((Kind::Scalar(Value::Null), _)) => Vec::new(),
+            None => Vec::new(),
             Some((Kind::Seq(items), _)) if kind == OutKind::Plot => items.iter().collect(),
             Some((_, node)) => vec![node],
         };
@@ -280,11 +284,17 @@ impl Loader<'_> {
                     "persist" => out.persist = stage::truth(value, self.file, "'persist'")?,
                     "push" => out.push = stage::truth(value, self.file, "'push'")?,
                     "remote" => out.remote = Some(stage::text(value, self.file, "'remote'")?.to_owned()),
+                    "checkpoint" => drop(stage::truth(value, self.file, "'checkpoint'")?),
                     other if PLOT_PROPERTIES.contains(&other) => {
+                        let what = format!("'{other}'");
+                        match other {
+                            "header" => drop(stage::truth(value, self.file, &what)?),
+                            _ => drop(stage::text(value, self.file, &what)?),
+                        }
                         let value = self.value(context, value, Place::Text)?;
                         out.drawing.entry(other.into()).or_insert(value);
                     }
-                    _ => {}
+                    other => stage::annotation(other, value, self.file)?,
                 }
             }
         }

@@ -94,6 +94,10 @@ impl Loader<'_> {
         };
         let mut out: Vec<(Vec<String>, Map)> = vec![(Vec::new(), Map::new())];
         for (axis, (_, values)) in members {
+            if matches!(values.kind, Kind::Map(_)) {
+                let message = format!("the matrix axis '{}' must be a list, not a mapping", axis.text);
+                return Err(self.at(values.line).error(message));
+            }
             let items = match self.value(&self.context, values, Place::Items)? {
                 Value::Seq(items) => items,
                 Value::Map(map) => map.into_keys().map(|key| Value::Str(key.text)).collect(),

@@ -34,14 +34,18 @@ pub(super) fn check(root: &Node, file: &str) -> Result<()> {
         };
         for (name, (key, artifact)) in members {
             let what = format!("the artifact '{}'", name.text);
-            fields(artifact, file, &what, &ARTIFACT)?;
+            for (key, value, _) in fields(artifact, file, &what, &ARTIFACT)? {
+                stage::annotation(key, value, file)?;
+            }
             let Some(path) = artifact.get("path") else {
                 return Err(At { file, line: key.line }.error(format!("{what} has no 'path'")));
             };
             stage::text(path, file, "'path'")?;
         }
     }
-    for dataset in list(root, "datasets", file)? {
+    let datasets = root.get("datasets").filter(|node| matches!(node.kind, Kind::Seq(_)));
+    for dataset in datasets.map(|list| stage::list(list, file, "'datasets'")).transpose()?.unwrap_or_default()
+    {
         for key in ["name", "type"] {
             let at = At { file, line: dataset.line };
             let value = dataset.get(key).map(Node::to_value);

@@ -12,7 +12,7 @@ use super::hydra;
 use crate::error::{Error, Result};
 use crate::fsx;
 use crate::repo::Repo;
-use crate::yaml::{Key, Kind, Map, Node, Value, emit, parse, rewrite};
+use crate::yaml::{Key, Kind, Map, Node, Value, emit, parse, replace_value, rewrite};
 use crate::{datafile, pyjson};
 
 /// Where a parameter is that names no file.
@@ -270,9 +270,14 @@ fn splice(file: &str, text: &str, parts: &[&str], value: &Value) -> Option<Strin
     }
     if matches!(value, Value::Null) && !in_flow {
         // nothing is written as nothing, before a comment as well
-        return Some(format!("{}{}", text[..at.start].trim_end_matches(' '), &text[at.end..]));
+        return Some(replace_value(
+            text,
+            text[..at.start].trim_end_matches(' ').len(),
+            at.end,
+            String::new(),
+        ));
     }
-    Some(format!("{}{}{}", &text[..at.start], flow(value), &text[at.end..]))
+    Some(replace_value(text, at.start, at.end, flow(value)))
 }
 
 fn flow(value: &Value) -> String {
@@ -302,7 +307,7 @@ mod tests {
         let set = |one: &str| apply("params.yaml", PARAMS, one).expect("applies");
         assert_eq!(set("lr=2.5"), "lr: 2.5 # rate\nn: {k: 2}\n");
         assert_eq!(set("n.k=[1,2]"), "lr: 1 # rate\nn: {k: [1, 2]}\n");
-        assert_eq!(set("lr=null"), "lr: # rate\nn: {k: 2}\n");
+        assert_eq!(set("lr=null"), "lr:   # rate\nn: {k: 2}\n");
         assert_eq!(set("n.k=null"), "lr: 1 # rate\nn: {k: null}\n");
         assert_eq!(set("lr=abc"), "lr: abc # rate\nn: {k: 2}\n");
         assert_eq!(set("+added=true"), "lr: 1 # rate\nn: {k: 2}\nadded: true\n");

@@ -300,7 +300,7 @@ impl Remote {
 
 /// An error for a name that the configuration has no remote of.
 pub(crate) fn no_such(name: &str) -> Error {
-    Error::hinted(format!("the remote '{name}' does not exist"), "see which there are: lemnis remote list")
+    Error::UnknownRemote { name: name.to_owned() }
 }
 
 /// The directory that a URL without a scheme, or with `file://`, means.

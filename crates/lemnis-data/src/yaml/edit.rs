@@ -169,6 +169,26 @@ pub(super) struct Edit {
     pub(super) text: String,
 }
 
+impl Edit {
+    /// `new` for a value: a comment behind it stays in its column, as DVC keeps it, or goes one blank behind.
+    pub(super) fn of_value(text: &str, start: usize, end: usize, new: String) -> Self {
+        let gap = text[end..].len() - text[end..].trim_start_matches(' ').len();
+        let comment = end + gap;
+        if !text[comment..].starts_with('#') {
+            return Self { start, end, text: new };
+        }
+        let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let width = text[line..start].chars().count() + new.chars().count();
+        let pad = text[line..comment].chars().count().saturating_sub(width).max(1);
+        Self { start, end: comment, text: new + &" ".repeat(pad) }
+    }
+}
+
+/// `text` with `new` instead of the value between two places; a comment behind it stays in its column.
+pub(crate) fn replace_value(text: &str, start: usize, end: usize, new: String) -> String {
+    apply(text, vec![Edit::of_value(text, start, end, new)])
+}
+
 fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     edits.sort_by_key(|edit| (edit.start, edit.end));
     let mut out = String::with_capacity(text.len() + 64);
@@ -196,8 +216,8 @@ pub(super) fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit
         _ if same(&node.to_value(), wanted) => true,
         (Kind::Map(old), Value::Map(new)) => flow::map_diff(text, node, old, new, edits),
         (Kind::Seq(_), Value::Seq(new)) if node.inline => match flow::list(new) {
-            Some(text) => {
-                edits.push(Edit { start: node.start, end: node.end, text });
+            Some(list) => {
+                edits.push(Edit::of_value(text, node.start, node.end, list));
                 true
             }
             None => false,
@@ -207,7 +227,7 @@ pub(super) fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit
             if matches!(old, Value::Null) || rendered.is_empty() {
                 return false;
             }
-            edits.push(Edit { start: node.start, end: node.end, text: rendered });
+            edits.push(Edit::of_value(text, node.start, node.end, rendered));
             true
         }
         _ => false,
@@ -219,7 +239,7 @@ fn map_diff(text: &str, node: &Node, old: &Members, new: &Map, edits: &mut Vec<E
         match new.get(key) {
             Some(wanted) => {
                 let before = edits.len();
-                if !diff(text, value, wanted, edits) {
+                if !diff(text, value, wanted, edits) && !fill(text, key_node, value, wanted, edits) {
                     // what was found inside the entry goes with it
                     edits.truncate(before);
                     if !replace_entry(text, node, old, index, Some(wanted), edits) {
@@ -247,6 +267,29 @@ fn map_diff(text: &str, node: &Node, old: &Members, new: &Map, edits: &mut Vec<E
         block.insert(0, '\n');
     }
     edits.push(Edit { start: at, end: at, text: block });
+    true
+}
+
+/// A value where there was none, or none where there was one, the comment behind it in its place.
+fn fill(text: &str, key: &Node, old: &Node, new: &Value, edits: &mut Vec<Edit>) -> bool {
+    let Kind::Scalar(value) = &old.kind else { return false };
+    let Some(colon) = text[key.end..].find(':').filter(|at| text[key.end..key.end + at].trim().is_empty())
+    else {
+        return false;
+    };
+    let start = key.end + colon + 1;
+    let is_scalar = !matches!(new, Value::Map(_) | Value::Seq(_));
+    let end = match (value, new) {
+        (Value::Null, _) if old.start == old.end => start,
+        (_, Value::Null) => old.end,
+        _ => return false,
+    };
+    if !old.inline || !is_scalar || end < start || text[start..end].contains('\n') {
+        return false;
+    }
+    let new = scalar(new);
+    let spaced = if new.is_empty() { new } else { format!(" {new}") };
+    edits.push(Edit::of_value(text, start, end, spaced));
     true
 }
 
@@ -342,6 +385,20 @@ mod tests {
         assert_eq!(
             rewrite(text, &wanted),
             "# mine\nouts:\n- md5: bbb   # old\n  size: 22\n\n  path: f # f\n"
+        );
+    }
+
+    #[test]
+    fn a_comment_stays_in_its_column() {
+        let text = "lr: 0.01   # c\ny: [1, 2]  # flow\nz:    # null\n";
+        let says = |wanted: &str| rewrite(text, &value(wanted));
+        assert_eq!(says("{lr: 3, y: [1, 2], z: null}"), text.replace("0.01   #", "3      #"));
+        assert_eq!(says("{lr: 1234567890, y: [1, 2], z: null}"), text.replace("0.01   #", "1234567890 #"));
+        assert_eq!(says("{lr: é, y: [1, 2], z: null}"), text.replace("0.01   #", "é      #"));
+        assert_eq!(says("{lr: null, y: [1, 2], z: null}"), text.replace(" 0.01   #", "        #"));
+        assert_eq!(
+            says("{lr: 0.01, y: [1], z: 5}"),
+            text.replace("z:    #", "z: 5  #").replace("[1, 2]  #", "[1]     #")
         );
     }
 

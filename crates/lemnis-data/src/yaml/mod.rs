@@ -12,7 +12,7 @@ mod spelling;
 mod style;
 mod value;
 
-pub(crate) use edit::{put_stage, rewrite, set_stage};
+pub(crate) use edit::{put_stage, replace_value, rewrite, set_stage};
 pub(crate) use emit::{emit, emit_shared};
 pub(crate) use read::{Kind, Node, parse};
 pub(crate) use scalar::python_float;

@@ -116,7 +116,9 @@ pub fn run(context: &Context, arguments: &Gc) -> Result<u8, Failure> {
             let (jobs, environment) = (arguments.jobs, &context.environment);
             let outside = Outside { stores: &clouds, progress: &bar, jobs, environment };
             lemnis_data::gc_with_remote(&repo, &options, &remote, &outside).map_err(|error| match error {
-                Error::NoRemote { .. } => Failure::from(error).with_dvc_code(exit::CONFIG),
+                Error::NoRemote { .. } | Error::UnknownRemote { .. } => {
+                    Failure::from(error).with_dvc_code(exit::CONFIG)
+                }
                 error => error.into(),
             })?
         }

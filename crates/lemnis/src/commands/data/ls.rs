@@ -1,11 +1,11 @@
 //! `list`, also `ls`: the files of a repository, those in Git and those that are tracked data.
 
 use clap::Args;
-use lemnis_data::{ListOptions, Listed};
+use lemnis_data::{Error, ListOptions, Listed};
 
 use super::place::Place;
 use crate::context::Context;
-use crate::output::{self, Failure};
+use crate::output::{self, Failure, exit};
 use crate::wiring::Clouds;
 
 /// What a listing looks like.
@@ -57,7 +57,11 @@ pub fn run(context: &Context, arguments: &List) -> Result<u8, Failure> {
         dvc_only: arguments.dvc_only,
         max_depth: arguments.shape.level,
     };
-    let listed = lemnis_data::list(&source, &options, arguments.shape.tree, &Clouds::new())?;
+    let listed = lemnis_data::list(&source, &options, arguments.shape.tree, &Clouds::new());
+    let listed = listed.map_err(|error| match error {
+        Error::NotInCache { .. } => Failure::from(error).with_dvc_code(exit::OTHER),
+        error => error.into(),
+    })?;
     if context.json {
         output::json_line(&listed)?;
         return Ok(0);
