@@ -24,6 +24,11 @@ impl Digest {
         Self(format!("md5:{hex}"))
     }
 
+    /// What a store calls a content, such as an `etag`.
+    pub fn tag(kind: &str, tag: &str) -> Self {
+        Self(format!("{kind}:{}", tag.trim_matches('"')))
+    }
+
     /// The hex part, without the algorithm.
     pub fn hex(&self) -> &str {
         self.0.split_once(':').map_or(self.0.as_str(), |(_, hex)| hex)

@@ -423,6 +423,9 @@ impl Classify for Error {
             Self::StageLacks { what: "data", path, .. } => {
                 Some(format!("bring it back: lemnis checkout '{path}', or lemnis pull '{path}'"))
             }
+            Self::StageLacks { what: "dependency", path, .. } if path.contains("://") => {
+                Some("put it there again, or take it out of the stage's deps".into())
+            }
             Self::StageLacks { what: "dependency", path, .. } => Some(format!(
                 "bring '{path}' back with `lemnis checkout` or `lemnis pull`, or take it out of the stage's deps"
             )),

@@ -35,7 +35,7 @@ impl Cache {
         for kind in self.link_types() {
             match kind {
                 LinkType::Copy | LinkType::Reflink if !symlink && !hardlink => {
-                    return Ok(!(strict && self.wants_link(md5)));
+                    return Ok(!(strict && self.wants_link(md5) && self.can_link(&meta)?));
                 }
                 LinkType::Hardlink if hardlink => {
                     return Ok(fsx::metadata(&object)?.is_some_and(|object| object.ino() == meta.ino()));
@@ -50,6 +50,14 @@ impl Cache {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a link to the cache can stand in the place of the file: a hard link only on the cache's file system.
+    fn can_link(&self, file: &fs::Metadata) -> Result<bool> {
+        let symlinks =
+            matches!(self.link_types(), [LinkType::Symlink, ..] | [LinkType::Reflink, LinkType::Symlink, ..]);
+        let cache = fsx::metadata(self.dir())?;
+        Ok(symlinks || cache.is_some_and(|cache| cache.dev() == file.dev()))
     }
 
     /// Whether a file with this content is to be a link: where blocks cannot be shared, the next type of the list counts.
@@ -220,6 +228,19 @@ mod tests {
             }
             assert_eq!(fs::metadata(&void).expect("stat").nlink(), 1, "{kind}");
             assert_eq!(fs::read_dir(cache.scratch()).expect("lists").count(), 0, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_enough_only_where_nothing_before_it_works() {
+        for (kind, linked) in [("hardlink,copy", false), ("symlink,copy", false), ("copy,hardlink", true)] {
+            let dir = tempfile::tempdir().expect("temp dir");
+            let cache = cache(dir.path(), &format!("\"{kind}\""));
+            let one = object(&cache, b"one");
+            let path = dir.path().join("f");
+            fs::write(&path, "one").expect("writes");
+            let is = |strict| cache.is_linked(HashName::Md5, &one, &path, strict).expect("looks");
+            assert_eq!((is(false), is(true)), (true, linked), "{kind}");
         }
     }
 

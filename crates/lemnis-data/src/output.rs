@@ -189,7 +189,7 @@ impl Workspace<'_> {
         files: &[Found],
         tree: &[TreeFile],
     ) -> Result<()> {
-        // as in DVC, which leaves copies in directories alone where they are allowed, and links only what it just stored
+        // as in DVC copies in directories are left alone where they are allowed, but where hard links come first
         let strict = self.cache.hard_links();
         let other: Vec<bool> = files
             .par_iter()

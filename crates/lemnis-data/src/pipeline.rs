@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::hash::{HashName, Recorded};
+use crate::imports::external;
 use crate::index::Index;
 use crate::repo::Repo;
 use crate::stage::{OutKind, Stage};
@@ -172,7 +173,11 @@ pub fn lock(repo: &Repo) -> Result<Vec<LockedStage>> {
     let stage = |(name, entry): (String, lockfile::LockEntry)| LockedStage {
         name,
         cmd: entry.cmd.to_json(),
-        deps: entry.deps.into_iter().map(path).collect(),
+        deps: {
+            let elsewhere = |path: &String| entry.external.get(path).and_then(external::digest);
+            let paths = entry.deps.into_iter().map(path);
+            paths.map(|dep| LockedPath { digest: dep.digest.or(elsewhere(&dep.path)), ..dep }).collect()
+        },
         params: entry.params.into_iter().map(|(file, values)| (file, Value::Map(values).to_json())).collect(),
         outs: entry.outs.into_iter().map(path).collect(),
     };

@@ -190,12 +190,10 @@ pub(crate) fn resolve(repo: &Repo, wdir: &Path, text: &str, what: &str, at: &At<
         return Err(at.error(format!("the {what} path is empty or broken")));
     }
     if text.contains("://") {
-        return Err(
-            at.error(format!("the {what} '{text}' is a URL, and only dependencies can lie in a store"))
-        );
+        return Err(at.error(format!("the {what} '{text}' is a URL: only dependencies can lie in a store")));
     }
     let path = fsx::normalize(wdir, Path::new(text));
-    if what == "dependency" {
+    if what != "output" {
         return Ok(path);
     }
     let inside = path.strip_prefix(repo.root()).ok().filter(|relative| !relative.as_os_str().is_empty());

@@ -222,8 +222,8 @@ fn write(repo: &Repo, cached: &[PathBuf], path: &Path, text: &str, lines: &mut g
                 return Err(Error::TrackedByGit { path: repo.in_repo(out) });
             }
         }
-        // Where the directory is not there yet, the stage's run does it.
-        for out in cached.iter().filter(|out| out.parent().is_some_and(Path::is_dir)) {
+        // As in DVC the stage's run does it from the first one on whose directory is not there yet.
+        for out in cached.iter().take_while(|out| out.parent().is_some_and(Path::is_dir)) {
             git::ignore(git_root, out, lines)?;
         }
     }

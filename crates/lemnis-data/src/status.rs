@@ -80,8 +80,8 @@ pub struct StatusOptions {
     pub no_updates: bool,
 }
 
-/// Compares the workspace with `.dvc` files and `dvc.lock`. No targets mean all stages. Imports of versions are compared
-/// with their source only with `stores`.
+/// Compares the workspace with `.dvc` files and `dvc.lock`. No targets mean all stages. What lies in a store is looked
+/// at only with `stores`.
 pub fn status(repo: &Repo, options: &StatusOptions, stores: Option<&dyn OpenStore>) -> Result<Status> {
     let mut workspace = Workspace::open(repo)?;
     let mut index = Index::load_locked(&workspace)?;
@@ -157,11 +157,13 @@ pub(crate) fn deps(
             changed.insert(workspace.repo.show(&dep.path), DepChange::Path(change.into()));
         }
     }
-    if let Some(stores) = stores {
-        for one in &stage.external {
-            if let Some(change) = external::change(workspace, &stage.wdir, one, stores)? {
-                changed.insert(one.url.clone(), DepChange::Path(change.into()));
-            }
+    for one in &stage.external {
+        let change = match stores {
+            Some(stores) => external::change(workspace, &stage.wdir, one, stores)?,
+            None => one.recorded.is_none().then_some("modified"),
+        };
+        if let Some(change) = change {
+            changed.insert(one.url.clone(), DepChange::Path(change.into()));
         }
     }
     for dep in &stage.params {

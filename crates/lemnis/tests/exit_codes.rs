@@ -20,6 +20,12 @@ fn each_kind_of_failure_has_its_code() {
     assert_eq!(code(&["repro", "nope"]), 255, "anything else");
     assert_eq!(code(&["--cd", "nosuchdir", "status"]), 255);
     assert_eq!(code(&["check-ignore", "x"]), 1, "not ignored");
+    for verb in [&["status", "nope"][..], &["push"], &["pull", "nope"], &["add", "nope"], &["commit", "nope"]]
+    {
+        assert_eq!(code(verb), 1, "{verb:?}: DVC's verb ends with 1 after most failures");
+    }
+    assert_eq!(code(&["unprotect", "nope"]), 255, "but for a path that is not there");
+    assert_eq!(code(&["gc", "-w", "-c", "-f"]), 251, "there is no remote");
     let said = stderr(&run(home.path(), &["remote", "modify", "nope", "jobs", "3"]));
     assert!(said.contains("hint:") && said.contains("lemnis remote add nope URL"), "{said}");
 }

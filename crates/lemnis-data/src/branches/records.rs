@@ -138,6 +138,9 @@ impl Records<'_> {
         };
         let shown = self.repo.in_repo(path);
         let stages = |text: &str| -> Result<Map> {
+            if text.trim().is_empty() {
+                return Ok(Map::new());
+            }
             lockfile::read(text, &shown)?;
             let root = parse(text, &shown)?.to_value();
             Ok(root.get("stages").and_then(Value::as_map).cloned().unwrap_or_default())

@@ -146,11 +146,21 @@ impl Loader<'_> {
                     return Err(self.at(item.line).error(message));
                 }
                 Some(_) => {
-                    let known = Link::new(&text).check(self.repo);
-                    known.map_err(|error| {
+                    let link = Link::new(&text);
+                    let local = link.check(self.repo).and_then(|()| link.local(self.repo, wdir));
+                    let local = local.map_err(|error| {
                         self.at(item.line).error(format!("the dependency '{text}': {error}"))
                     })?;
-                    external.push(External { url: text, recorded: None });
+                    match local {
+                        Some(path) => deps.push(Dep {
+                            def_path: text,
+                            path,
+                            from_repo: false,
+                            versioned: false,
+                            recorded: None,
+                        }),
+                        None => external.push(External { url: text, recorded: None }),
+                    }
                     continue;
                 }
                 None => {}
@@ -211,7 +221,7 @@ impl Loader<'_> {
                     distinct.push(key);
                 }
             }
-            let path = stage::resolve(self.repo, wdir, &file, "dependency", &self.at(node.line))?;
+            let path = stage::resolve(self.repo, wdir, &file, "parameters file", &self.at(node.line))?;
             out.push(ParamDep {
                 def_path: stage::def_path(self.repo, wdir, &file),
                 path,

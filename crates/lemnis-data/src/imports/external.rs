@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use lemnis_core::ErrorKind;
+use lemnis_core::{Digest, ErrorKind};
 
 use super::link::Link;
 use super::spec;
@@ -24,8 +24,10 @@ pub(crate) fn look_at(
     stores: &dyn OpenStore,
 ) -> Result<Option<Map>> {
     let repo = workspace.repo;
-    let link = Link::new(&external.url);
-    match Thing::find_any(Some(repo), wdir, &link, None, &outside(repo, stores)) {
+    // As in DVC it is what is there now that counts, also behind a remote that keeps versions.
+    let link = Link::new(&external.url).without_versions();
+    let version = link.version.clone();
+    match Thing::find_any(Some(repo), wdir, &link, version.as_deref(), &outside(repo, stores)) {
         Ok(Some(thing)) => thing.content(workspace).map(Some),
         Ok(None) => Ok(None),
         // As in DVC a place that cannot hold anything holds nothing.
@@ -54,6 +56,13 @@ pub(crate) fn path(repo: &Repo, external: &External) -> String {
         Some((_, rest)) => rest.trim_end_matches('/').to_owned(),
         None => full,
     }
+}
+
+/// What names the content in a record of it.
+pub(crate) fn digest(content: &Map) -> Option<Digest> {
+    let text = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let tag = |key: &str| text(key).map(|tag| Digest::tag(key, &tag));
+    tag("md5").or_else(|| tag("etag")).or_else(|| tag("checksum"))
 }
 
 /// The dependency as an entry of `dvc.lock`.

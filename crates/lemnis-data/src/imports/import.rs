@@ -227,15 +227,13 @@ fn stage_of(repo: &Repo, out: &Path, dvc_file: &Path) -> Result<Stage> {
     let def_path = name_of(out);
     let file = repo.show(dvc_file);
     let path = stage::resolve(repo, &wdir, &def_path, "output", &At { file: &file, line: 1 })?;
-    if wdir.is_dir() {
-        let real = std::fs::canonicalize(&wdir).map_err(Error::io("look at", &wdir))?;
-        let root = std::fs::canonicalize(repo.root()).map_err(Error::io("look at", repo.root()))?;
-        if !real.starts_with(&root) {
-            return Err(Error::invalid(format!(
-                "'{}' leads out of the repository through a symlink",
-                repo.show(out)
-            )));
-        }
+    let real = std::fs::canonicalize(&wdir).map_err(Error::io("look at", &wdir))?;
+    let root = std::fs::canonicalize(repo.root()).map_err(Error::io("look at", repo.root()))?;
+    if !real.starts_with(&root) {
+        return Err(Error::invalid(format!(
+            "'{}' leads out of the repository through a symlink",
+            repo.show(out)
+        )));
     }
     check_output(repo, &path)?;
     let kind = OutKind::Out;

@@ -10,7 +10,7 @@ use super::Outside;
 use crate::config::{Config, schema, truth};
 use crate::error::{Error, Result};
 use crate::fsx;
-use crate::remote::{Remote, local_path, no_such};
+use crate::remote::{Remote, local_path, no_such, settings};
 use crate::repo::Repo;
 use crate::yaml::{Key, Map, Value};
 
@@ -71,6 +71,12 @@ impl Link {
         Ok(self)
     }
 
+    /// The link with its store taken as one that keeps no versions, whatever a remote says of it.
+    pub(super) fn without_versions(mut self) -> Self {
+        self.options.insert(AWARE.into(), Value::from(false));
+        self
+    }
+
     /// An error for a kind of URL that nobody knows, and for a remote that does not exist.
     pub(crate) fn check(&self, repo: &Repo) -> Result<()> {
         schema::validate_options(&self.resolved(Some(repo))?.0, &[])
@@ -81,11 +87,9 @@ impl Link {
         let mut options = BTreeMap::new();
         let mut full = self.url.clone();
         if let Some((name, rest)) = remote_of(&self.url) {
-            let Some(found) = repo.and_then(|repo| repo.config().remotes.get(&name.to_lowercase())) else {
-                return Err(no_such(name));
-            };
-            options.clone_from(found);
-            let root = options.remove("url").unwrap_or_default();
+            let Some(repo) = repo else { return Err(no_such(name)) };
+            let root;
+            (root, options) = settings(repo.config(), &name.to_lowercase())?;
             full = format!("{}/{rest}", root.trim_end_matches('/'));
         }
         for (key, value) in &self.options {
@@ -95,7 +99,7 @@ impl Link {
     }
 
     /// The place on this machine that it leads to; `None` for a store. Relative paths start at `base`.
-    pub(super) fn local(&self, repo: &Repo, base: &Path) -> Result<Option<PathBuf>> {
+    pub(crate) fn local(&self, repo: &Repo, base: &Path) -> Result<Option<PathBuf>> {
         let (full, _) = self.resolved(Some(repo))?;
         Ok(match full.contains("://") {
             true => full.starts_with("file://").then(|| local_path(&full).unwrap_or_default()),
@@ -139,7 +143,8 @@ impl Link {
         let (address, query) = full.split_at(full.find('?').unwrap_or(full.len()));
         let address = address.trim_end_matches('/');
         let path = address.split_once("://").map_or(address, |(_, path)| path);
-        let whole_bucket = matches!(scheme.as_str(), "s3" | "gs" | "azure") && !path.contains('/');
+        let buckets = matches!(scheme.as_str(), "s3" | "gs" | "azure") && address.contains("://");
+        let whole_bucket = buckets && !path.contains('/');
         let parts = address.rsplit_once('/').unwrap_or((address, ""));
         let (folder, name) = if whole_bucket { (address, "") } else { parts };
         if !whole_bucket && (name.is_empty() || folder.ends_with(":/")) {

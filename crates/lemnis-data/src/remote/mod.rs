@@ -189,32 +189,7 @@ impl Remote {
     ) -> Result<Self> {
         let name = name.map(str::to_lowercase).or_else(|| config.remote.as_deref().map(str::to_lowercase));
         let Some(name) = name else { return Err(no_remote(config)) };
-        let Some(options) = config.remotes.get(&name) else {
-            return Err(no_such(&name));
-        };
-        let mut options = options.clone();
-        let mut url = options.remove("url").unwrap_or_default();
-        if let Some((base, rest)) =
-            url.strip_prefix("remote://").map(|r| r.split_once('/').unwrap_or((r, "")))
-        {
-            let Some(parent) = config.remotes.get(base) else {
-                return Err(Error::invalid(format!(
-                    "the remote '{name}' builds on the remote '{base}', which does not exist"
-                )));
-            };
-            let base = parent.get("url").map_or("", String::as_str).trim_end_matches('/');
-            url = format!("{base}/{rest}");
-            let inherited = parent.iter().filter(|(key, _)| *key != "url");
-            for (key, value) in inherited {
-                options.entry(key.clone()).or_insert_with(|| value.clone());
-            }
-        }
-        if url.is_empty() {
-            return Err(Error::hinted(
-                format!("the remote '{name}' has no url"),
-                format!("set it: lemnis remote modify {name} url URL"),
-            ));
-        }
+        let (url, options) = settings(config, &name)?;
         let set = |key: &str| options.get(key).and_then(|value| crate::config::truth(value));
         let (aware, worktree) = (set("version_aware"), set("worktree") == Some(true));
         let versioned = aware == Some(true) || worktree;
@@ -296,6 +271,34 @@ impl Remote {
             Place::Store(cloud) => cloud.download(cache, objects, self.jobs, progress, &landing),
         }
     }
+}
+
+/// The URL and the other options of the remote `name`; one that builds on another, `remote://other/path`, lies there and
+/// takes what it does not set itself from there.
+pub(crate) fn settings(config: &Config, name: &str) -> Result<(String, BTreeMap<String, String>)> {
+    let Some(options) = config.remotes.get(name) else { return Err(no_such(name)) };
+    let mut options = options.clone();
+    let mut url = options.remove("url").unwrap_or_default();
+    if let Some((base, rest)) = url.strip_prefix("remote://").map(|r| r.split_once('/').unwrap_or((r, ""))) {
+        let Some(parent) = config.remotes.get(base) else {
+            return Err(Error::invalid(format!(
+                "the remote '{name}' builds on the remote '{base}', which does not exist"
+            )));
+        };
+        let base = parent.get("url").map_or("", String::as_str).trim_end_matches('/');
+        url = format!("{base}/{rest}");
+        let inherited = parent.iter().filter(|(key, _)| *key != "url");
+        for (key, value) in inherited {
+            options.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    if url.is_empty() {
+        return Err(Error::hinted(
+            format!("the remote '{name}' has no url"),
+            format!("set it: lemnis remote modify {name} url URL"),
+        ));
+    }
+    Ok((url, options))
 }
 
 /// An error for a name that the configuration has no remote of.

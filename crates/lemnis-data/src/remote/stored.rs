@@ -118,7 +118,12 @@ impl Cloud {
                 }
             }
             let listed = self.store.list(Some(&key)).try_collect::<Vec<_>>().await;
-            let Ok(listed) = listed else { return Ok(Vec::new()) };
+            let listed = match listed {
+                Ok(listed) => listed,
+                // servers of plain files cannot list
+                Err(_) if self.url.starts_with("http") => return Ok(Vec::new()),
+                Err(error) => return Err(self.failed("listing", name)(error)),
+            };
             let mut files = Vec::new();
             for meta in listed {
                 let location = meta.location.to_string();

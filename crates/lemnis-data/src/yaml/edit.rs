@@ -15,7 +15,7 @@ use crate::error::Result;
 pub(crate) fn rewrite(text: &str, wanted: &Value) -> String {
     let Ok(mut root) = parse(text, "") else { return emit(wanted) };
     let holds = |edited: &String| parse(edited, "").is_ok_and(|node| same(&node.to_value(), wanted));
-    let mut gone: Vec<(usize, usize)> = Vec::new();
+    let mut before: Vec<(usize, usize)> = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let mut edits = Vec::new();
         if !diff(text, &root, wanted, &mut edits) {
@@ -26,35 +26,31 @@ pub(crate) fn rewrite(text: &str, wanted: &Value) -> String {
         if holds(&edited) {
             return edited;
         }
-        // The aliases of what the edits take away are written out.
-        if changed == gone {
+        // The aliases of what the edits change or take away are written out.
+        if changed == before {
             break;
         }
-        gone = changed;
-        spell_out(&mut root, &gone);
+        spell_out(text, &mut root, &changed);
+        before = changed;
     }
     emit(wanted)
 }
 
-/// How often what edits take away may reveal further aliases of it.
+/// How often what edits change may reveal further aliases of it.
 const MAX_ROUNDS: usize = 8;
 
-/// Makes the aliases of what lies in one of the ranges differ from whatever is wanted in their place.
-fn spell_out(node: &mut Node, gone: &[(usize, usize)]) {
-    if let Some(at) = node.alias_of
-        && gone.iter().any(|(start, end)| (*start..*end).contains(&at))
-    {
-        node.alias_of = Some(GONE);
-    }
+/// Makes whatever stands for something that an edit touches differ from what is wanted in its place.
+fn spell_out(text: &str, node: &mut Node, edits: &[(usize, usize)]) {
+    let touched = |(start, end): &(usize, usize)| {
+        edits.iter().any(|edit| edit.0 <= line_end(text, *end) && edit.1 >= *start)
+    };
+    node.differs |= node.alias_of.iter().chain(node.merged.iter().map(|merged| &merged.from)).any(touched);
     match &mut node.kind {
         Kind::Scalar(_) => {}
-        Kind::Seq(items) => items.iter_mut().for_each(|item| spell_out(item, gone)),
-        Kind::Map(map) => map.values_mut().for_each(|(_, value)| spell_out(value, gone)),
+        Kind::Seq(items) => items.iter_mut().for_each(|item| spell_out(text, item, edits)),
+        Kind::Map(map) => map.values_mut().for_each(|(_, value)| spell_out(text, value, edits)),
     }
 }
-
-/// In an alias: what it stands for goes away.
-const GONE: usize = usize::MAX;
 
 /// `text` of a lock file with the entry of stage `name` replaced, or appended after the last one.
 pub(crate) fn set_stage(text: &str, file: &str, name: &str, body: &Value) -> Result<String> {
@@ -177,9 +173,9 @@ impl Edit {
         if !text[comment..].starts_with('#') {
             return Self { start, end, text: new };
         }
-        let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let width = text[line..start].chars().count() + new.chars().count();
-        let pad = text[line..comment].chars().count().saturating_sub(width).max(1);
+        let column = |at: usize| text[text[..at].rfind('\n').map_or(0, |at| at + 1)..at].chars().count();
+        let width = column(start) + new.chars().count();
+        let pad = column(comment).saturating_sub(width).max(1);
         Self { start, end: comment, text: new + &" ".repeat(pad) }
     }
 }
@@ -208,7 +204,8 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> String {
 pub(super) fn diff(text: &str, node: &Node, wanted: &Value, edits: &mut Vec<Edit>) -> bool {
     match (&node.kind, wanted) {
         // what an alias stands for is written elsewhere
-        _ if node.alias_of.is_some() => node.alias_of != Some(GONE) && same(&node.to_value(), wanted),
+        _ if node.differs => false,
+        _ if node.alias_of.is_some() => same(&node.to_value(), wanted),
         (Kind::Map(old), Value::Map(new)) if !node.inline => map_diff(text, node, old, new, edits),
         (Kind::Seq(old), Value::Seq(new)) if old.len() == new.len() && !node.inline => {
             old.iter().zip(new).all(|(old, new)| diff(text, old, new, edits))
@@ -329,7 +326,9 @@ fn content_end(text: &str, node: &Node) -> usize {
         _ if node.inline => node.end,
         Kind::Seq(items) => items.last().map_or(node.end, |item| content_end(text, item)),
         Kind::Map(map) => {
-            map.last().map_or(node.end, |(_, (key, value))| content_end(text, value).max(key.end))
+            // what is merged in stands elsewhere, before it
+            let members = map.values().map(|(key, value)| content_end(text, value).max(key.end));
+            members.chain(node.merged.iter().map(|merged| merged.end)).max().unwrap_or(node.end)
         }
     }
 }
@@ -450,6 +449,13 @@ mod tests {
         let wanted = value("s: {a: {deps: [z]}, b: {deps: [x, y], n: 1}, c: {deps: [x, y], m: [1, 2]}}");
         let changed = rewrite(text, &wanted);
         assert!(changed.starts_with("# top\ns:\n  # of a\n  a:\n    deps:\n    - z\n"), "{changed}");
+        let whole = "# top\ns:\n  a: &a   # why\n    cmd: x\n  b:\n    <<: *a\n    n: 1\n  c: *a\n  d:\n    m: [1, 2] # m\n";
+        let wanted = value("s: {a: {cmd: x, f: true}, b: {cmd: x, n: 1}, c: {cmd: x}, d: {m: [1, 2]}}");
+        let edited = "# top\ns:\n  a: &a   # why\n    cmd: x\n    f: true\n  b:\n    n: 1\n    cmd: x\n  c:\n    cmd: x\n  d:\n    m: [1, 2] # m\n";
+        assert_eq!(
+            rewrite(whole, &wanted),
+            edited.replace("    n: 1\n    cmd: x\n", "    cmd: x\n    n: 1\n")
+        );
         let merged = "x: &m {k: 1}\ny:\n  <<: *m # c\n  l: 2\nz: 3 # z\n";
         let wanted = value("x: {k: 1}\ny: {k: 1, l: 2}\nz: 4");
         assert_eq!(rewrite(merged, &wanted), merged.replace("z: 3", "z: 4"));
@@ -484,6 +490,7 @@ mod tests {
     #[test]
     fn what_cannot_be_edited_in_place_is_written_afresh() {
         let wanted = value("a: {b: 2}\nc: {b: 1}\n");
-        assert_eq!(rewrite("a: &x {b: 1}\nc: *x\n", &wanted), "a:\n  b: 2\nc:\n  b: 1\n");
+        assert_eq!(rewrite("a: &x {b: 1}\nc: *x\n", &wanted), "a: &x {b: 2}\nc:\n  b: 1\n");
+        assert_eq!(rewrite("# gone\n- 1\n", &value("a: 1\n")), "a: 1\n");
     }
 }

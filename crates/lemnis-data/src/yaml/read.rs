@@ -31,10 +31,23 @@ pub(crate) struct Node {
     pub(crate) end: usize,
     /// Written as a plain or quoted scalar, or in flow style: its text can be replaced in place.
     pub(crate) inline: bool,
-    /// An alias: where what it stands for begins.
-    pub(crate) alias_of: Option<usize>,
+    /// An alias: where what it stands for begins and ends.
+    pub(crate) alias_of: Option<(usize, usize)>,
+    /// What is merged into a mapping with `<<`.
+    pub(crate) merged: Vec<Merged>,
+    /// It differs from whatever is wanted in its place.
+    pub(crate) differs: bool,
     /// Nodes in this tree, itself included.
     size: usize,
+}
+
+/// An alias behind `<<`.
+#[derive(Clone, Debug)]
+pub(crate) struct Merged {
+    /// Where what it stands for begins and ends.
+    pub(crate) from: (usize, usize),
+    /// Where the alias, or the list that holds it, ends.
+    pub(crate) end: usize,
 }
 
 /// Keys with their nodes and values, in file order.
@@ -113,6 +126,8 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
         end: 0,
         inline: false,
         alias_of: None,
+        merged: Vec::new(),
+        differs: false,
         size: 1,
     }))
 }
@@ -161,6 +176,8 @@ impl<'a> Reader<'a> {
             end: range.end,
             inline: true,
             alias_of: None,
+            merged: Vec::new(),
+            differs: false,
             size: 1,
         };
         let anchor = event.anchor_id();
@@ -172,7 +189,7 @@ impl<'a> Reader<'a> {
                 if self.aliased > MAX_ALIAS_NODES {
                     return Err(malformed(self.file, line, "aliases expand to too many values"));
                 }
-                let alias_of = Some(target.start);
+                let alias_of = Some((target.start, target.end));
                 return Ok(Node { kind: target.kind, size: target.size, alias_of, ..node });
             }
             Event::Scalar(text, style, _, tag) => {
@@ -199,7 +216,8 @@ impl<'a> Reader<'a> {
             Event::MappingStart(style, _, tag) => {
                 self.collection_tag(tag.as_deref(), "map", line)?;
                 node.inline = style == StructureStyle::Flow;
-                let (map, size) = self.mapping(depth)?;
+                let (map, size, merged) = self.mapping(depth)?;
+                node.merged = merged;
                 node.size += size;
                 node.end = self.last_end;
                 node.kind = Kind::Map(map);
@@ -212,7 +230,8 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<(Members, usize)> {
+    /// The members, how many nodes they are, and where what is merged in with `<<` stands.
+    fn mapping(&mut self, depth: usize) -> Result<(Members, usize, Vec<Merged>)> {
         let mut map = IndexMap::new();
         let mut merged = Vec::new();
         let mut size = 0;
@@ -244,6 +263,17 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        let places = |node: &Node| match &node.kind {
+            Kind::Seq(items) if node.alias_of.is_none() => {
+                items.iter().filter_map(|item| item.alias_of).collect()
+            }
+            _ => node.alias_of.into_iter().collect::<Vec<_>>(),
+        };
+        let place = |node: &Node| {
+            let end = node.end;
+            places(node).into_iter().map(move |from| Merged { from, end }).collect::<Vec<_>>()
+        };
+        let from = merged.iter().flat_map(place).collect();
         for source in merged {
             let parts = match source.kind {
                 Kind::Seq(items) => items,
@@ -258,7 +288,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Ok((map, size))
+        Ok((map, size, from))
     }
 
     fn key(&self, node: &Node) -> Result<Key> {

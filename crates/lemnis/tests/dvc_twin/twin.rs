@@ -322,6 +322,10 @@ impl<'j> Twin<'j> {
         if breaks_down(&theirs) || (reads_more && ours.err.contains("is not defined")) {
             return Ok(Go::Home);
         }
+        // Lemnis refuses an output that Git tracks before the stage's command runs, DVC behind it
+        if ours.err.contains("is already tracked by git") {
+            return Ok(Go::Home);
+        }
         // DVC's dry run of stages that never ran fails: it looks for their outputs and parameters. Nothing has changed
         // on either side
         let is_dry = words.first() == Some(&"repro") && words.contains(&"--dry");
