@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use lemnis_core::ErrorKind;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::cloud::Cloud;
@@ -122,7 +123,12 @@ impl Cloud {
                 Ok(listed) => listed,
                 // servers of plain files cannot list
                 Err(_) if self.url.starts_with("http") => return Ok(Vec::new()),
-                Err(error) => return Err(self.failed("listing", name)(error)),
+                Err(error) => {
+                    return match self.failed("listing", name)(error) {
+                        Error::Store { kind: ErrorKind::NotFound, .. } => Ok(Vec::new()),
+                        error => Err(error),
+                    };
+                }
             };
             let mut files = Vec::new();
             for meta in listed {
