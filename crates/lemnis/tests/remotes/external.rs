@@ -2,7 +2,7 @@
 //! of what changed there.
 
 use crate::support::stderr;
-use crate::{Bucket, Project};
+use crate::{Bucket, Project, json};
 
 const PIPELINE: &str = "\
 stages:
@@ -29,10 +29,6 @@ fn lock(project: &Project) -> String {
     text.split("    outs:\n")
         .map(|part| part.rsplit_once("size: 10\n").map_or(part, |(_, rest)| rest))
         .collect()
-}
-
-fn json(text: &str) -> serde_json::Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]

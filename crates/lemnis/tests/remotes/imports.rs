@@ -2,7 +2,7 @@
 //! them, and brings the same data.
 
 use crate::support::stderr;
-use crate::{Bucket, Project};
+use crate::{Bucket, Project, json};
 
 /// What lies in the bucket: a file and a folder, each with a past. Returns the first version of the file.
 fn fill(bucket: &Bucket) -> String {
@@ -20,10 +20,6 @@ fn move_on(bucket: &Bucket) {
     bucket.put("src/d/a", "aaa");
     bucket.put("src/d/new", "n");
     bucket.python("s3.delete_object(Bucket='bucket', Key='src/d/sub/b')");
-}
-
-fn json(text: &str) -> serde_json::Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]

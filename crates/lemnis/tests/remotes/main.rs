@@ -325,6 +325,10 @@ fn dvc_and_lemnis_share_an_ssh_remote() {
     }
 }
 
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
 /// A bucket that keeps versions.
 struct Bucket {
     _server: Server,
